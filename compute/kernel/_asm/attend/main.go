@@ -1,0 +1,33 @@
+// Command attend writes ../../attend_amd64.s: the micro-kernel of attention's
+// matrix products, and the passes over tiles of scores between them.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"weft/compute/kernel/_asm/vector/isa"
+)
+
+func main() {
+	ConstraintExpr("amd64,!purego")
+	for _, s := range isa.Both() {
+		product(s)
+		softmaxTile(s)
+		softmaxEnd(s)
+		gradTile(s)
+		transpose(s)
+	}
+	Generate()
+}
+
+// mem is a byte offset from a register.
+func mem(p reg.Register, disp int) Mem { return Mem{Base: p, Disp: disp} }
+
+// get loads a 64-bit word of a struct.
+func get(p reg.Register, disp int) reg.GPVirtual {
+	r := GP64()
+	MOVQ(mem(p, disp), r)
+	return r
+}

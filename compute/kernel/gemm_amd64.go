@@ -1,0 +1,110 @@
+//go:build amd64 && !purego
+
+package kernel
+
+//go:generate go run -C _asm ./gemm -out ../gemm_amd64.s -stubs ../gemm_asm_amd64.go -pkg kernel
+
+// tile calls the tier's micro-kernel.
+func tile(t tier, x *tileArgs) {
+	switch t {
+	case avx512:
+		tile512(x.rows, x.k, x.a, 4*x.rs, 4*x.cs, x.b, 4*x.bs, x.c, 4*x.ldc, uint32(uint64(1)<<x.cols-1), x.add)
+	case avx2:
+		tileAVX2(x)
+	default:
+		tileGeneric(x)
+	}
+}
+
+// The AVX2 micro-kernel computes 6x16: a quarter of a tile.
+const (
+	quarterRows = tileRows / 2
+	quarterCols = tileCols / 2
+)
+
+// laneMask[quarterCols-n:] is a mask of n columns.
+var laneMask = [2 * quarterCols]int32{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
+
+func tileAVX2(x *tileArgs) {
+	for j := 0; j < x.cols; j += quarterCols {
+		cols := min(quarterCols, x.cols-j)
+		mask, b := &laneMask[quarterCols-cols], offset(x.b, j)
+		for i := 0; i < x.rows; i += quarterRows {
+			tile2(min(quarterRows, x.rows-i), x.k, offset(x.a, i*x.rs), 4*x.rs, 4*x.cs, b, 4*x.bs,
+				offset(x.c, i*x.ldc+j), 4*x.ldc, mask, cols == quarterCols, x.add)
+		}
+	}
+}
+
+// packDepth is the k that is packed for all lanes of a strip before the next:
+// long enough to read each lane as a stream, short enough that the part of the
+// panel being filled, 256 KiB, stays in L2.
+const packDepth = 2048
+
+// packStrip writes dst[k][width] from the lanes of src. Lanes from count on are
+// padding that nobody looks at.
+func packStrip(t tier, dst []float32, width int, src lanes, count, k int) {
+	if t == generic || k < 8 || src.unit == 1 && count < width {
+		packGeneric(dst, width, src, count, k)
+		return
+	}
+	for k0 := 0; k0 < k; k0 += packDepth {
+		part := lanes{src.data[k0*src.along:], src.unit, src.along}
+		packPart(dst[k0*width:], width, part, count, min(packDepth, k-k0))
+	}
+}
+
+// packPart packs full lanes that lie side by side, or lanes that lie along k:
+// those are transposed, eight or four at a time, with the last one again where
+// lanes are missing. It is not inlined, for the reason given at runTile.
+//
+//go:noinline
+func packPart(dst []float32, width int, src lanes, count, k int) {
+	switch {
+	case src.unit == 1 && width == tileRows:
+		copy12(&dst[0], &src.data[0], 4*src.along, k)
+		return
+	case src.unit == 1:
+		copy32(&dst[0], &src.data[0], 4*src.along, k)
+		return
+	}
+	lane := func(i int) *float32 { return &src.data[min(i, count-1)*src.unit] }
+	n := k / 8
+	for r := 0; r < width && n > 0; r += 8 {
+		if r+8 > width {
+			transpose4(&dst[r], 4*width, lane(r), lane(r+1), lane(r+2), lane(r+3), n)
+			break
+		}
+		transpose8(&dst[r], 4*width, lane(r), lane(r+1), lane(r+2), lane(r+3), lane(r+4), lane(r+5), lane(r+6), lane(r+7), n)
+	}
+	if done := 8 * n; done < k {
+		packGeneric(dst[done*width:], width, lanes{src.data[done:], src.unit, src.along}, count, k-done)
+	}
+}
+
+// fmaBurst runs about 25 us of fused multiply-adds and returns their number of
+// floating-point operations.
+func fmaBurst(t tier) int64 {
+	const n = 4000
+	switch t {
+	case avx512:
+		fma512(n)
+		return n * 24 * 16 * 2
+	case avx2:
+		fma2(n)
+		return n * 12 * 8 * 2
+	}
+	return fmaGeneric()
+}
+
+// readBurst reads x, whose length is a multiple of 128.
+func readBurst(t tier, x []float32) {
+	switch t {
+	case avx512:
+		stream512(&x[0], len(x)/128)
+	case avx2:
+		stream2(&x[0], len(x)/128)
+	default:
+		readGeneric(x)
+	}
+}

@@ -1,0 +1,231 @@
+package kernel
+
+import (
+	"sync"
+
+	"weft/compute/par"
+)
+
+const (
+	// Limits of one round. Packed a and b, in floats: 8 MiB each, so that both
+	// stay in L3.
+	maxK     = 4096
+	maxPackA = 2 << 20
+	maxPackB = 2 << 20
+
+	// A block is what one thread computes at a time: at most these slivers and
+	// panels (at blockK 240 KiB of a and 256 KiB of b, half of L2), and not
+	// less than minWork rows times panels times k (about 3 us).
+	blockRows = 10
+	blockCols = 4
+	minWork   = 6144
+
+	// The micro-kernel reads an operand where it is when packing would not pay:
+	// when the other side has at most directOther rows or columns, and, if each
+	// step of k is a stride away, the whole has at most directSize floats (2 MiB;
+	// beyond that translating addresses costs more than packing).
+	directOther = 1024
+	directSize  = 1 << 19
+)
+
+// gemmCall is what a call of Gemm computes.
+type gemmCall struct {
+	c       []float32
+	ldc     int
+	a, b    Matrix
+	packed  *Packed // instead of b
+	m, n, k int
+	add     bool
+}
+
+// strips is how the micro-kernel finds a matrix that is cut into slivers of
+// rows or panels of columns: element (r, k) of strip s is at
+// data[s*step + r*unit + k*along].
+type strips struct {
+	data              []float32
+	step, unit, along int
+}
+
+// packedStrips is the packed form of strips of the given width and depth k.
+func packedStrips(data []float32, width, k int) strips {
+	return strips{data: data, step: width * k, unit: 1, along: width}
+}
+
+// at returns the address of the first element of a strip from k on.
+func (s strips) at(strip, k int) *float32 { return &s.data[strip*s.step+k*s.along] }
+
+// gemm is a product in progress, as a sequence of rounds. Gemms are reused,
+// with their two functions bound once, so that a product allocates nothing.
+type gemm struct {
+	gemmCall
+	tier                tier
+	inPlace             int  // directOther, or 0 for tests
+	directA, directB    bool // read where it is
+	stepM, stepN, stepK int  // most of a round
+	bufA, bufB          []float32
+
+	// This round.
+	rm, rn, rk     int
+	rc             []float32
+	radd           bool
+	srcA, srcB     Matrix
+	strA, strB     strips
+	packsA, packsB int // strips to pack
+	group          int // strips per packing chunk
+	rows, cols     int // slivers and panels of a block
+	across         int // blocks side by side
+	deep           int // k of a micro-kernel call
+
+	pack, multiply func(chunk int)
+}
+
+var gemmPool = sync.Pool{New: func() any { return newGemm(level()) }}
+
+func newGemm(t tier) *gemm {
+	g := &gemm{tier: t, inPlace: directOther}
+	g.pack, g.multiply = g.packChunk, g.multiplyBlock
+	return g
+}
+
+// run computes x in rounds whose packed operands fit the scratch memory.
+func (g *gemm) run(p *par.Pool, x gemmCall) {
+	g.gemmCall = x
+	needA, needB := g.plan()
+	buf := getScratch(needA + needB)
+	g.bufA, g.bufB = buf.data[:needA], buf.data[needA:]
+	for k0 := 0; k0 < g.k; k0 += g.stepK {
+		g.rk, g.radd = min(g.stepK, g.k-k0), g.add || k0 > 0
+		for i0 := 0; i0 < g.m; i0 += g.stepM {
+			g.takeA(i0, k0)
+			for j0 := 0; j0 < g.n; j0 += g.stepN {
+				g.takeB(k0, j0)
+				g.rc = g.c[i0*g.ldc+j0:]
+				g.round(p)
+				g.packsA = 0
+			}
+		}
+	}
+	putScratch(buf)
+	*g = gemm{tier: g.tier, inPlace: g.inPlace, pack: g.pack, multiply: g.multiply} // hold on to no memory
+}
+
+// plan sets the steps and returns the floats of scratch that a and b need.
+func (g *gemm) plan() (needA, needB int) {
+	a, b := g.a, g.b
+	if a.T {
+		g.directA = g.n <= g.inPlace && g.k*a.Stride <= directSize
+	} else {
+		// Twelve lines that lie whole pages apart share the eight ways of one L1 set.
+		far := a.Stride%1024 == 0 && g.m > 4
+		g.directA = g.m == 1 || g.n <= g.inPlace && !far
+	}
+	g.directB = g.packed == nil && !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= directSize
+	g.stepM, g.stepN, g.stepK = g.m, g.n, g.k
+	if !g.directA || g.packed == nil && !g.directB {
+		g.stepK = min(g.k, maxK)
+	}
+	if !g.directA {
+		g.stepM = min(g.m, roundDown(maxPackA/g.stepK, tileRows))
+		needA = roundUp(g.stepM, tileRows) * g.stepK
+	}
+	if g.packed == nil && !g.directB {
+		g.stepN = min(g.n, roundDown(maxPackB/g.stepK, tileCols))
+		needB = roundUp(g.stepN, tileCols) * g.stepK
+	}
+	return needA, needB
+}
+
+// takeA points the round at the rows from i on and their columns from k on.
+func (g *gemm) takeA(i, k int) {
+	g.rm, g.srcA = min(g.stepM, g.m-i), g.a.from(i, k)
+	if g.directA {
+		l := g.srcA.rows(0)
+		g.strA, g.packsA = strips{l.data, tileRows * l.unit, l.unit, l.along}, 0
+		return
+	}
+	g.strA, g.packsA = packedStrips(g.bufA, tileRows, g.rk), ceilDiv(g.rm, tileRows)
+}
+
+// takeB points the round at the columns from j on and their rows from k on.
+func (g *gemm) takeB(k, j int) {
+	g.rn = min(g.stepN, g.n-j)
+	if g.packed != nil { // all columns are in one round
+		g.strB, g.packsB = packedStrips(g.packed.data, tileCols, g.k), 0
+		g.strB.data = g.strB.data[k*tileCols:]
+		return
+	}
+	g.srcB = g.b.from(k, j)
+	if g.directB {
+		g.strB, g.packsB = strips{g.srcB.Data, tileCols, 1, g.b.Stride}, 0
+		return
+	}
+	g.strB, g.packsB = packedStrips(g.bufB, tileCols, g.rk), ceilDiv(g.rn, tileCols)
+}
+
+// round packs what is not packed yet and multiplies.
+func (g *gemm) round(p *par.Pool) {
+	if n := g.packsA + g.packsB; n > 0 {
+		g.group = ceilDiv(n, 8*p.Size())
+		p.Run(ceilDiv(g.packsA, g.group)+ceilDiv(g.packsB, g.group), g.pack)
+	}
+	p.Run(g.split(p.Size()), g.multiply)
+}
+
+// packChunk packs a group of slivers of a or of panels of b.
+func (g *gemm) packChunk(i int) {
+	dst, width, all, n := g.strA, tileRows, g.packsA, g.rm
+	chunksA := ceilDiv(g.packsA, g.group)
+	if i >= chunksA {
+		i -= chunksA
+		dst, width, all, n = g.strB, tileCols, g.packsB, g.rn
+	}
+	for s := i * g.group; s < min((i+1)*g.group, all); s++ {
+		var src lanes
+		if width == tileRows {
+			src = g.srcA.rows(s * width)
+		} else {
+			src = g.srcB.columns(s * width)
+		}
+		packStrip(g.tier, dst.data[s*dst.step:], width, src, min(width, n-s*width), g.rk)
+	}
+}
+
+// split cuts the tiles into blocks and returns their number: small enough that
+// the threads end together, large enough to be worth a turn at the counter.
+func (g *gemm) split(threads int) int {
+	slivers, panels := ceilDiv(g.rm, tileRows), ceilDiv(g.rn, tileCols)
+	g.deep = blockK
+	if slivers == 1 {
+		g.deep = maxK // nothing is read twice: stream each panel in one go
+	}
+	g.rows, g.cols = min(slivers, blockRows), min(panels, blockCols)
+	depth := g.rk * min(max(g.rm, 3), tileRows) // reading a panel takes as long as three rows
+	for threads > 1 && g.rows*g.cols > 1 && g.rows*g.cols*depth >= 2*minWork &&
+		ceilDiv(slivers, g.rows)*ceilDiv(panels, g.cols) < 16*threads {
+		if g.cols == 1 || g.rows > 1 && g.rows*tileRows >= g.cols*tileCols {
+			g.rows = ceilDiv(g.rows, 2)
+		} else {
+			g.cols = ceilDiv(g.cols, 2)
+		}
+	}
+	g.across = ceilDiv(panels, g.cols)
+	return ceilDiv(slivers, g.rows) * g.across
+}
+
+// multiplyBlock computes one block of tiles for all k of the round.
+func (g *gemm) multiplyBlock(i int) {
+	s0, p0 := i/g.across*g.rows, i%g.across*g.cols
+	s1, p1 := min(s0+g.rows, ceilDiv(g.rm, tileRows)), min(p0+g.cols, ceilDiv(g.rn, tileCols))
+	x := tileArgs{rs: g.strA.unit, cs: g.strA.along, bs: g.strB.along, ldc: g.ldc}
+	for k0 := 0; k0 < g.rk; k0 += g.deep {
+		x.k, x.add = min(g.deep, g.rk-k0), g.radd || k0 > 0
+		for p := p0; p < p1; p++ {
+			x.cols, x.b = min(tileCols, g.rn-p*tileCols), g.strB.at(p, k0)
+			for s := s0; s < s1; s++ {
+				x.rows, x.a = min(tileRows, g.rm-s*tileRows), g.strA.at(s, k0)
+				x.c = &g.rc[s*tileRows*g.ldc+p*tileCols]
+				runTile(g.tier, &x)
+			}
+		}
+	}
+}

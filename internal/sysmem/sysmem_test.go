@@ -1,0 +1,34 @@
+package sysmem
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+func TestFree(t *testing.T) {
+	free, total := Free(), Total()
+	if runtime.GOOS == "linux" && total <= 0 {
+		t.Errorf("total is %d bytes", total)
+	}
+	if free < 0 || free > total {
+		t.Errorf("free %d of %d bytes", free, total)
+	}
+}
+
+func TestField(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "stat")
+	if err := os.WriteFile(path, []byte("anon 12\nfile 34\nlast"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path, name string
+		want       int64
+		ok         bool
+	}{{path, "anon", 12, true}, {path, "file", 34, true}, {path, "last", 0, false}, {path, "none", 0, false}, {path, "", 0, false}, {path + "x", "anon", 0, false}} {
+		if got, ok := field(c.path, c.name); got != c.want || ok != c.ok {
+			t.Errorf("field %q: %d, %t, want %d, %t", c.name, got, ok, c.want, c.ok)
+		}
+	}
+}
