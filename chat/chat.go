@@ -1,0 +1,99 @@
+// Package chat is the vocabulary that everything above the engine speaks:
+// messages in, a stream of deltas and a usage count out. It knows no engine,
+// tokenizer or wire format.
+package chat
+
+import (
+	"context"
+	"iter"
+)
+
+// Role says who wrote a message.
+type Role string
+
+// The roles of the chat protocols.
+const (
+	System    Role = "system"
+	User      Role = "user"
+	Assistant Role = "assistant"
+	Tool      Role = "tool"
+)
+
+// Message is one turn.
+type Message struct {
+	Role    Role   `json:"role"`
+	Content string `json:"content"`
+	Name    string `json:"name,omitempty"`
+}
+
+// Sampling is how the next token is chosen. The zero value of a pointer field
+// means the default given at its end; the zero value of others is off.
+type Sampling struct {
+	Temperature       *float64          // 1; 0 is greedy
+	TopP              *float64          // 1
+	TopK              int               // off
+	MinP              float64           // off
+	RepetitionPenalty float64           // 1 when zero
+	PresencePenalty   float64           // off
+	FrequencyPenalty  float64           // off
+	Seed              *uint64           // random
+	LogitBias         map[int32]float64 // none
+}
+
+// Request is one generation. At most one of Messages, Prompt and PromptIDs is
+// set: a chat, raw text, or token ids. None is the empty text.
+type Request struct {
+	Messages  []Message
+	Prompt    string
+	PromptIDs []int32
+
+	Sampling  Sampling
+	MaxTokens int      // up to the context when zero; negative: none, for an echo alone
+	Stop      []string // strings that end the text; not part of it
+	StopIDs   []int32  // token ids that end the text, beside the model's own; none
+	IgnoreEOS bool     // go on past the model's own end marks, as benchmarks want; off
+	Logprobs  int      // alternatives per token; -1: none, 0: the chosen one only
+	Echo      bool     // not for Messages: send the prompt back first, with logprobs if asked
+}
+
+// FinishReason says why a generation ended.
+type FinishReason string
+
+// The reasons of the OpenAI protocol.
+const (
+	FinishStop   FinishReason = "stop"
+	FinishLength FinishReason = "length"
+)
+
+// TokenLogprob is one token with its log-probability and alternatives. Before
+// sampling changes (temperature, penalties), natural log.
+type TokenLogprob struct {
+	ID      int32
+	Text    string // may be a part of a character; Bytes is exact
+	Bytes   []byte
+	Logprob float64 // NaN for the first token of an echo
+	Top     []TokenLogprob
+}
+
+// Delta is one piece of an answer. Text is always valid UTF-8; pieces of a
+// character wait for the rest. The last delta has Finish and Usage.
+type Delta struct {
+	Text     string
+	Logprobs []TokenLogprob
+	Finish   FinishReason
+	Usage    *Usage
+}
+
+// Usage counts tokens. A sampled end mark counts as a completion token although
+// no text stands for it.
+type Usage struct {
+	PromptTokens     int
+	CachedTokens     int // of the prompt, found in the cache
+	CompletionTokens int
+}
+
+// Model generates. Cancelling ctx frees everything the generation held. The
+// error of an over-long prompt is a *ContextError, of a full queue ErrBusy.
+type Model interface {
+	Generate(ctx context.Context, r Request) iter.Seq2[Delta, error]
+}

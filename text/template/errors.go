@@ -1,0 +1,11 @@
+package template
+
+import "errors"
+
+// Sentinels; the errors of this package wrap them where they apply.
+var (
+	ErrNoMessages = errors.New("the conversation has no messages")
+	ErrRole       = errors.New("unknown role")
+	ErrMarker     = errors.New("the tokenizer lacks a special token of the template")
+	ErrUnknown    = errors.New("unknown chat template")
+)

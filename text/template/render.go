@@ -1,0 +1,144 @@
+package template
+
+import (
+	"fmt"
+	"strings"
+
+	"weft/chat"
+)
+
+// Options changes how Render ends. The zero value renders the messages alone.
+type Options struct {
+	GenerationPrompt bool // open an assistant turn after the last message; false
+	Continue         bool // leave the last message, an assistant's, open; false
+}
+
+// Rendered is a conversation as the model sees it.
+type Rendered struct {
+	IDs  []int32 // [tokens]
+	Mask []bool  // [tokens] true: an assistant's content or the end of its turn
+	Text string  // what the ids decode to
+}
+
+// part is a piece of a rendered conversation.
+type part struct {
+	text   string
+	marker bool // a special token, not words
+	learn  bool // the mask
+}
+
+// Render writes the conversation down; addGenerationPrompt opens the turn that
+// the model is to fill. Message.Name is not part of any built-in template.
+func (t *Template) Render(tok Encoder, msgs []chat.Message, addGenerationPrompt bool) (Rendered, error) {
+	return t.RenderWith(tok, msgs, Options{GenerationPrompt: addGenerationPrompt})
+}
+
+// RenderWith is Render with all its options.
+func (t *Template) RenderWith(tok Encoder, msgs []chat.Message, o Options) (Rendered, error) {
+	parts, err := t.parts(msgs, o)
+	if err != nil {
+		return Rendered{}, fmt.Errorf("template %s: %w", t.name, err)
+	}
+	return t.encode(tok, parts)
+}
+
+// Text writes the conversation down without a tokenizer.
+func (t *Template) Text(msgs []chat.Message, o Options) (string, error) {
+	parts, err := t.parts(msgs, o)
+	if err != nil {
+		return "", fmt.Errorf("template %s: %w", t.name, err)
+	}
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(p.text)
+	}
+	return b.String(), nil
+}
+
+// parts lays the conversation out. Neighbouring words with the same mask are
+// joined, so that they are tokenised together as other programs do; an
+// assistant's words are tokenised by themselves, as they are when generated.
+func (t *Template) parts(msgs []chat.Message, o Options) ([]part, error) {
+	if err := check(msgs, o); err != nil {
+		return nil, err
+	}
+	var parts []part
+	add := func(p part) {
+		last := len(parts) - 1
+		switch {
+		case p.text == "":
+		case last >= 0 && !p.marker && !parts[last].marker && p.learn == parts[last].learn:
+			parts[last].text += p.text
+		default:
+			parts = append(parts, p)
+		}
+	}
+	open := func(role chat.Role) {
+		for _, p := range t.turn(role) {
+			add(p)
+		}
+	}
+	add(part{text: t.bos, marker: true})
+	for i, m := range msgs {
+		learn := m.Role == chat.Assistant
+		open(m.Role)
+		add(part{text: m.Content, learn: learn})
+		if o.Continue && i == len(msgs)-1 {
+			return parts, nil
+		}
+		add(part{text: t.end, marker: true, learn: learn})
+		add(part{text: t.after})
+	}
+	if o.GenerationPrompt {
+		open(chat.Assistant)
+	}
+	return parts, nil
+}
+
+// check refuses what no template can render.
+func check(msgs []chat.Message, o Options) error {
+	if len(msgs) == 0 {
+		return fmt.Errorf("%w: send at least one", ErrNoMessages)
+	}
+	for i, m := range msgs {
+		switch m.Role {
+		case chat.System, chat.User, chat.Assistant, chat.Tool:
+		default:
+			return fmt.Errorf("message %d: %w %q: want system, user, assistant or tool", i, ErrRole, m.Role)
+		}
+	}
+	if !o.Continue {
+		return nil
+	}
+	if o.GenerationPrompt {
+		return fmt.Errorf("cannot both continue the last message and open a new turn: choose one")
+	}
+	if last := msgs[len(msgs)-1].Role; last != chat.Assistant {
+		return fmt.Errorf("cannot continue the last message: it is of the %s, want the assistant", last)
+	}
+	return nil
+}
+
+// encode turns parts into ids: markers by name, words as words.
+func (t *Template) encode(tok Encoder, parts []part) (Rendered, error) {
+	var r Rendered
+	var text strings.Builder
+	for _, p := range parts {
+		n := len(r.IDs)
+		if p.marker {
+			id, ok := tok.Special(p.text)
+			if !ok {
+				return Rendered{}, t.missing(p.text)
+			}
+			r.IDs = append(r.IDs, id)
+		} else {
+			r.IDs = append(r.IDs, tok.Encode(p.text)...)
+		}
+		for range r.IDs[n:] {
+			r.Mask = append(r.Mask, p.learn)
+		}
+		text.WriteString(p.text)
+	}
+	r.Text = text.String()
+	return r, nil
+}

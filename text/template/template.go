@@ -1,0 +1,150 @@
+package template
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weft/chat"
+)
+
+// Encoder is what a template needs of a tokenizer. Encode never yields special
+// ids and adds none; Special finds a special token by its text.
+type Encoder interface {
+	Encode(text string) []int32
+	Special(name string) (int32, bool)
+}
+
+// Template is one way to write conversations down. It is immutable and safe
+// for concurrent use.
+type Template struct {
+	name     string
+	bos      string // marker in front of everything; "" none
+	end      string // marker that ends a turn
+	document string // marker that ends a document in pretraining
+	specials []string
+	jinja    string
+	turn     func(role chat.Role) []part // what stands in front of a message
+	after    string                      // text behind the end marker
+}
+
+//go:embed chatml.jinja
+var chatmlJinja string
+
+//go:embed weft.jinja
+var weftJinja string
+
+// builtins returns the templates of this program, in the order shown to users.
+func builtins() []*Template {
+	return []*Template{
+		{
+			// One marker per role, no white space of its own: nothing to get
+			// wrong, and the fewest tokens.
+			name: "weft", bos: "<|bos|>", end: "<|end|>", document: "<|end|>",
+			specials: []string{"<|bos|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"},
+			jinja:    strings.TrimSuffix(weftJinja, "\n"),
+			turn: func(role chat.Role) []part {
+				return []part{{text: "<|" + string(role) + "|>", marker: true}}
+			},
+		},
+		{
+			name: "chatml", end: "<|im_end|>", document: "<|endoftext|>", after: "\n",
+			specials: []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"},
+			jinja:    strings.TrimSuffix(chatmlJinja, "\n"),
+			turn: func(role chat.Role) []part {
+				return []part{{text: "<|im_start|>", marker: true}, {text: string(role) + "\n"}}
+			},
+		},
+	}
+}
+
+// Default is the template of models made here.
+const Default = "weft"
+
+// Names lists the built-in templates.
+func Names() []string {
+	var names []string
+	for _, t := range builtins() {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// Named returns a built-in template.
+func Named(name string) (*Template, error) {
+	for _, t := range builtins() {
+		if t.name == name {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("%w %q: want one of %s", ErrUnknown, name, strings.Join(Names(), ", "))
+}
+
+// Name is the name that Named takes.
+func (t *Template) Name() string { return t.name }
+
+// Jinja is the same template as the chat_template text of a Hugging Face
+// folder, for programs other than this one.
+func (t *Template) Jinja() string { return t.jinja }
+
+// Hash identifies the template: SHA-256, hexadecimal, of its name and Jinja
+// text. Data sets and checkpoints carry it beside the tokenizer's hash.
+func (t *Template) Hash() string {
+	sum := sha256.Sum256([]byte(t.name + "\n" + t.jinja))
+	return hex.EncodeToString(sum[:])
+}
+
+// Specials lists the special tokens a tokenizer must have, in the order in
+// which a trainer should number them.
+func (t *Template) Specials() []string { return slices.Clone(t.specials) }
+
+// BOS is the marker that opens every conversation and document, or "".
+func (t *Template) BOS() string { return t.bos }
+
+// End is the marker that ends a turn.
+func (t *Template) End() string { return t.end }
+
+// DocumentEnd is the marker that ends a document in pretraining.
+func (t *Template) DocumentEnd() string { return t.document }
+
+// Stop returns the ids that end an answer: the end of the turn, and the end of
+// a document, which a model with little fine-tuning may say instead.
+func (t *Template) Stop(tok Encoder) []int32 {
+	var ids []int32
+	for _, name := range []string{t.end, t.document} {
+		if id, ok := tok.Special(name); ok && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// For returns the built-in template whose special tokens a tokenizer has, the
+// first if it has those of several; nil if it has those of none.
+func For(tok Encoder) *Template {
+	for _, t := range builtins() {
+		if t.Check(tok) == nil {
+			return t
+		}
+	}
+	return nil
+}
+
+// Check returns an error that names the first special token of the template
+// that the tokenizer lacks.
+func (t *Template) Check(tok Encoder) error {
+	for _, name := range t.specials {
+		if _, ok := tok.Special(name); !ok {
+			return t.missing(name)
+		}
+	}
+	return nil
+}
+
+func (t *Template) missing(name string) error {
+	return fmt.Errorf("%w: template %q needs %s (train the tokenizer with --template %s, or choose the template the tokenizer was made for)",
+		ErrMarker, t.name, name, t.name)
+}

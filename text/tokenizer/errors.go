@@ -1,0 +1,15 @@
+package tokenizer
+
+import "errors"
+
+var (
+	// ErrNoText says that there was nothing to train on.
+	ErrNoText = errors.New("tokenizer: no text to train on")
+
+	// ErrFormat says that a file is damaged, hostile or not of its format.
+	ErrFormat = errors.New("malformed tokenizer file")
+
+	// ErrUnsupported says that a file is sound but asks for something this
+	// package does not do.
+	ErrUnsupported = errors.New("unsupported tokenizer construct")
+)

@@ -1,0 +1,179 @@
+package tokenizer
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// FromLlama2C reads a tokenizer.bin of llama2.c (github.com/karpathy/llama2.c,
+// run.c build_tokenizer): an int32 with the longest token, then for each of
+// vocab tokens a float32 score, an int32 length and the bytes. vocab is not in
+// the file; it is the model's.
+//
+// Encoding is that of llama2.c on valid UTF-8: a space in front of any text,
+// characters or their bytes to start with, then always the neighbours whose
+// joint token has the best score, the leftmost of equals. Other bytes stand for
+// themselves. Tokens are <unk>, <s>, </s>, the 256 bytes as <0xNN>, and pieces of
+// text. The character ▁ (U+2581) in a text is its bytes, so that it comes back;
+// Hugging Face's tokenizers take it for a space.
+func FromLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
+	t, err := readLlama2C(bufio.NewReader(r), vocab)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: llama2.c: %w", err)
+	}
+	return t, nil
+}
+
+// firstPiece is the id of the first token behind <unk>, <s>, </s> and the bytes.
+const firstPiece = 3 + 256
+
+// readLlama2C grows its tables as it reads, so that a wrong size costs no memory.
+func readLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
+	if vocab < firstPiece || vocab > maxVocab {
+		return nil, fmt.Errorf("vocabulary size: got %d, want %d (three markers and 256 bytes) to %d", vocab, firstPiece, maxVocab)
+	}
+	var longest int32
+	if err := binary.Read(r, binary.LittleEndian, &longest); err != nil {
+		return nil, fmt.Errorf("header: %w: %w", ErrFormat, err)
+	}
+	if longest < 1 || longest > maxToken {
+		return nil, fmt.Errorf("longest token: got %d bytes, want 1 to %d: %w", longest, maxToken, ErrFormat)
+	}
+	s := spec{spm: true, before: 1, after: -1}
+	var scores []float32
+	for id := range vocab {
+		score, text, err := readPiece(r, longest)
+		if err != nil {
+			return nil, fmt.Errorf("token %d of %d: %w; is the vocabulary size right?", id, vocab, err)
+		}
+		t, err := pieceToken(id, text)
+		if err != nil {
+			return nil, err
+		}
+		s.tokens = append(s.tokens, t)
+		scores = append(scores, score)
+		if t.kind == special {
+			s.added = append(s.added, added{id: int32(id), content: t.text, special: true})
+		}
+	}
+	var err error
+	if s.merges, err = scoreMerges(&s, scores); err != nil {
+		return nil, err
+	}
+	return build(s)
+}
+
+// readPiece reads one token and its score; longest is the file's own bound.
+func readPiece(r io.Reader, longest int32) (score float32, text string, err error) {
+	var head struct {
+		Score float32
+		Len   int32
+	}
+	if err := binary.Read(r, binary.LittleEndian, &head); err != nil {
+		return 0, "", fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if head.Len < 1 || head.Len > longest {
+		return 0, "", fmt.Errorf("%w: got %d bytes, want 1 to %d", ErrFormat, head.Len, longest)
+	}
+	if head.Score != head.Score {
+		return 0, "", fmt.Errorf("%w: its score is not a number", ErrFormat)
+	}
+	data := make([]byte, head.Len)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return 0, "", fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return head.Score, string(data), nil
+}
+
+// pieceToken gives a token its kind by its place in the file, and checks that
+// it is what belongs there.
+func pieceToken(id int, text string) (token, error) {
+	markers := []string{unkName, "<s>", "</s>"}
+	switch {
+	case id < len(markers):
+		// llama2.c's export frames the last two with line breaks.
+		if name := strings.TrimSpace(text); name == markers[id] {
+			return token{text: name, kind: special}, nil
+		}
+		return token{}, fmt.Errorf("token %d: got %q, want %s: %w", id, text, markers[id], ErrFormat)
+	case id < firstPiece:
+		b := byte(id - len(markers))
+		if text != fallbackName(b) {
+			return token{}, fmt.Errorf("token %d: got %q, want %s: %w", id, text, fallbackName(b), ErrFormat)
+		}
+		return token{text: string([]byte{b}), kind: fallback}, nil
+	case !utf8.ValidString(text) || strings.Contains(text, spmSpace):
+		return token{}, fmt.Errorf("token %d: %q: %w: want UTF-8 with plain spaces", id, text, ErrFormat)
+	}
+	if _, ok := fallbackByte(text); ok {
+		return token{}, fmt.Errorf("token %d: %q stands behind the bytes: %w", id, text, ErrFormat)
+	}
+	return token{text: text, kind: plain}, nil
+}
+
+// scoreMerges turns scores into merges.
+func scoreMerges(s *spec, scores []float32) ([]merge, error) {
+	r := ranked{tokens: s.tokens, ids: map[string]int32{}, rank: make([]int32, len(scores))}
+	order := make([]int32, 0, len(scores))
+	for id, t := range s.tokens {
+		if t.kind == plain {
+			if old, twice := r.ids[t.text]; twice {
+				return nil, fmt.Errorf("tokens %d and %d are both %q: %w", old, id, t.text, ErrFormat)
+			}
+			r.ids[t.text] = int32(id)
+			order = append(order, int32(id))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(scores[b], scores[a]) })
+	const worst = -1e10 // run.c merges nothing that scores no better
+	for i, id := range order {
+		r.rank[id] = int32(i)
+		switch {
+		case scores[id] <= worst:
+			r.rank[id] = noRank
+		case i > 0 && scores[id] == scores[order[i-1]]:
+			r.rank[id] = r.rank[order[i-1]]
+		}
+	}
+	return r.recoverMerges(func(dst []int32, text string) []int32 {
+		for len(text) > 0 {
+			_, n := utf8.DecodeRuneInString(text)
+			if id, ok := r.ids[text[:n]]; ok {
+				dst = append(dst, id)
+			} else {
+				for i := range n {
+					dst = append(dst, 3+int32(text[i]))
+				}
+			}
+			text = text[n:]
+		}
+		return dst
+	})
+}
+
+// spmPattern divides text where no merge can cross: in front of each run of
+// spaces, if spaces stand only at the front of tokens, otherwise nowhere.
+func spmPattern(tokens []token) *pattern {
+	p := &pattern{name: "spaces", next: func(s string, i int) int {
+		for i < len(s) && s[i] == ' ' {
+			i++
+		}
+		if j := strings.IndexByte(s[i:], ' '); j >= 0 {
+			return i + j
+		}
+		return len(s)
+	}}
+	for _, t := range tokens {
+		if t.kind == plain && strings.Contains(strings.TrimLeft(t.text, " "), " ") {
+			p = &pattern{name: "whole", next: func(s string, _ int) int { return len(s) }}
+			break
+		}
+	}
+	return p
+}

@@ -1,0 +1,85 @@
+package tokenizer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// pattern is a way to cut text into the chunks that merges never cross.
+type pattern struct {
+	name string
+	next func(s string, i int) int // end of the chunk of s that starts at i
+	// regex lists the spellings by which files name this pattern in a Split
+	// pre-tokenizer; the first is the one that is written. Without any, the
+	// pattern is written as the ByteLevel pre-tokenizer's own.
+	regex  []string
+	digits bool // written with a Digits pre-tokenizer in front
+}
+
+// patterns lists every known pattern. The expressions with possessive
+// quantifiers are tiktoken's faster spelling of the same.
+func patterns() []*pattern {
+	const (
+		fold       = `(?i:'s|'t|'re|'ve|'m|'ll|'d)`
+		ends       = `\s*[\r\n]+|\s+(?!\S)|\s+`
+		symbols    = ` ?[^\s\p{L}\p{N}]+[\r\n]*|`
+		possessive = `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|`
+		rest       = `| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`
+		tail       = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`
+		head       = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*`
+		slashed    = ` ?[^\s\p{L}\p{N}]+[\r\n/]*|`
+	)
+	return []*pattern{
+		{name: "gpt2", next: nextGPT2},
+		{name: "gpt2-digits", next: nextGPT2Digits, digits: true},
+		{name: "cl100k", next: nextCL100K, regex: []string{ // Llama 3 too
+			fold + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|` + symbols + ends,
+			possessive + `\p{N}{1,3}` + rest,
+		}},
+		{name: "qwen2", next: nextQwen2, regex: []string{ // Qwen 3 too
+			fold + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|` + symbols + ends,
+			possessive + `\p{N}` + rest,
+		}},
+		{name: "qwen3.5", next: nextQwen35, regex: []string{
+			fold + `|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|` + ends,
+		}},
+		{name: "o200k", next: nextO200K, regex: []string{ // gpt-oss and Llama 4 too
+			tail + fold + `?|` + head + fold + `?|\p{N}{1,3}|` + slashed + ends,
+		}},
+		{name: "tekken", next: nextTekken, regex: []string{ // Mistral NeMo
+			tail + `|` + head + `|\p{N}|` + slashed + ends,
+		}},
+	}
+}
+
+// gpt2Regex is the pattern that the ByteLevel pre-tokenizer has built in.
+const gpt2Regex = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+
+// patternNamed finds a pattern; "" means "gpt2".
+func patternNamed(name string) (*pattern, error) {
+	if name == "" {
+		name = "gpt2"
+	}
+	var names []string
+	for _, p := range patterns() {
+		if p.name == name {
+			return p, nil
+		}
+		names = append(names, p.name)
+	}
+	return nil, fmt.Errorf("tokenizer: pattern %q: %w; want one of %s", name, ErrUnsupported, strings.Join(names, ", "))
+}
+
+// patternOf finds the pattern that a file spells as a regular expression.
+func patternOf(regex string) (*pattern, error) {
+	if regex == gpt2Regex {
+		return patternNamed("gpt2")
+	}
+	for _, p := range patterns() {
+		if slices.Contains(p.regex, regex) {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("pre_tokenizer: Split pattern %q: %w: no scanner of that meaning is here", regex, ErrUnsupported)
+}

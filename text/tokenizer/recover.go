@@ -1,0 +1,96 @@
+package tokenizer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Some formats give each token a rank (tiktoken) or a score (SentencePiece)
+// instead of a list of merges: whichever two neighbours make the best token are
+// merged, however that token came about. The two rules give the same ids if
+// the list holds, for each token, the pair that its own bytes end in when they
+// are merged by themselves. For a token of the result covers its bytes without
+// any merge across its ends; so all that happened inside is what happens to
+// those bytes alone, and that is always the same, the last pair included.
+
+// ranked is a vocabulary by rank: lower merges first.
+type ranked struct {
+	tokens []token
+	ids    map[string]int32 // of plain tokens
+	rank   []int32          // by id; noRank: never the result of a merge
+}
+
+// split cuts text into the ids that merging starts from.
+type split func(dst []int32, text string) []int32
+
+// recoverMerges lists the merges of a ranked vocabulary, in order of rank.
+// Tokens of one rank must be runs of one character; of those, the leftmost-first
+// rule prefers the longest.
+func (r *ranked) recoverMerges(start split) ([]merge, error) {
+	var out []merge
+	var ids []int32
+	for id, t := range r.tokens {
+		if t.kind != plain || r.rank[id] == noRank {
+			continue
+		}
+		ids = start(ids[:0], t.text)
+		if last, ok := r.derive(ids); ok && last.into == int32(id) {
+			out = append(out, last)
+		}
+	}
+	text := func(g merge) string { return r.tokens[g.into].text }
+	slices.SortStableFunc(out, func(a, b merge) int {
+		if d := int(r.rank[a.into]) - int(r.rank[b.into]); d != 0 {
+			return d
+		}
+		return len(text(b)) - len(text(a))
+	})
+	for i := range len(out) - 1 {
+		a, b := text(out[i]), text(out[i+1])
+		if r.rank[out[i].into] == r.rank[out[i+1].into] && strings.Trim(a+b, a[:1]) != "" {
+			return nil, fmt.Errorf("tokens %q and %q have the same score: %w: no list of merges can say which goes first", a, b, ErrUnsupported)
+		}
+	}
+	return out, nil
+}
+
+// derive merges ids by rank and returns the last merge, provided that one token
+// is left.
+func (r *ranked) derive(ids []int32) (last merge, ok bool) {
+	const unknown = -1
+	joint := func(i int) int32 { // id of the token that ids[i] and its neighbour make
+		id, ok := r.ids[r.tokens[ids[i]].text+r.tokens[ids[i+1]].text]
+		if !ok || r.rank[id] == noRank {
+			return unknown
+		}
+		return id
+	}
+	var room [64]int32
+	next := room[:0]
+	for i := range len(ids) - 1 {
+		next = append(next, joint(i))
+	}
+	for len(ids) > 1 {
+		best := -1
+		for i, id := range next {
+			if id != unknown && (best < 0 || r.rank[id] < r.rank[next[best]]) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return last, false
+		}
+		last = merge{ids[best], ids[best+1], next[best]}
+		ids[best] = last.into
+		ids = slices.Delete(ids, best+1, best+2)
+		next = slices.Delete(next, best, best+1)
+		if best > 0 {
+			next[best-1] = joint(best - 1)
+		}
+		if best < len(next) {
+			next[best] = joint(best)
+		}
+	}
+	return last, last.into >= 0 && last != merge{}
+}
