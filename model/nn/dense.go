@@ -1,0 +1,67 @@
+package nn
+
+import (
+	"sync/atomic"
+
+	"weft/compute/kernel"
+	"weft/compute/op"
+	"weft/compute/tensor"
+)
+
+// Dense is a full-precision matrix W [out, in] with an optional bias [1, out].
+// It trains, and serves faster once frozen.
+type Dense struct {
+	W    *Param
+	Bias *Param // nil: none
+
+	packed atomic.Pointer[kernel.Packed]
+}
+
+// NewDense returns a zeroed matrix.
+func NewDense(in, out int, bias bool) *Dense {
+	d := &Dense{W: &Param{Value: tensor.New(out, in), Decay: true}}
+	if bias {
+		d.Bias = &Param{Value: tensor.New(1, out)}
+	}
+	return d
+}
+
+// In is the width of the input rows.
+func (d *Dense) In() int { return d.W.Value.Cols }
+
+// Out is the width of the output rows.
+func (d *Dense) Out() int { return d.W.Value.Rows }
+
+// Apply returns x W^T + bias: [rows, out]. A recording pass over a trained
+// weight means that the weight is about to change, so it thaws the matrix.
+func (d *Dense) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
+	if p.Record && d.W.Value.Grad != nil {
+		d.Thaw()
+	}
+	y := p.Linear(x, d.W.Value, d.packed.Load())
+	if d.Bias != nil {
+		y = p.Bias(y, d.Bias.Value)
+	}
+	return y
+}
+
+// Freeze packs the weight for the kernel: the same bits, less work per pass.
+// Whoever then changes W without a recording pass calls Thaw.
+func (d *Dense) Freeze() {
+	in, out := d.In(), d.Out()
+	d.packed.Store(kernel.Pack(kernel.Matrix{Data: d.W.Value.Data, Stride: in, T: true}, in, out))
+}
+
+// Thaw drops the packed copy.
+func (d *Dense) Thaw() { d.packed.Store(nil) }
+
+// Frozen says whether the packed copy is in use.
+func (d *Dense) Frozen() bool { return d.packed.Load() != nil }
+
+// Each visits the parameters; suffix follows the leaf's name.
+func (d *Dense) Each(fn func(suffix string, p *Param)) {
+	fn(".weight", d.W)
+	if d.Bias != nil {
+		fn(".bias", d.Bias)
+	}
+}

@@ -1,0 +1,72 @@
+// Package nn holds the leaves (weights) and helpers that families are wired
+// from. A leaf is replaced, never branched on: quantising or adapting a model
+// is a Walk that swaps nn.Linear values.
+//
+//	family struct --tags--> Walk --> Leaf{Name, *Param | *Linear}
+//	                          |--> Params: every trainable weight, named
+//	                          |--> Freeze: pack the matrices for serving
+//
+// The package knows nothing of families, files, text or optimisers.
+package nn
+
+import (
+	"weft/compute/op"
+	"weft/compute/tensor"
+)
+
+// Param is one trainable weight. Value.Grad is nil unless it is trained.
+type Param struct {
+	Value *tensor.Tensor // [out, in] for matrices, [1, n] for vectors
+	Decay bool           // weight decay applies (matrices, not norms)
+}
+
+// Linear is a swappable matrix: y = x W^T.
+type Linear interface {
+	Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor
+	In() int
+	Out() int
+}
+
+// Leaf is one weight as Walk shows it. Exactly one of Param and Linear is set.
+type Leaf struct {
+	Name   string  // Hugging Face tensor name, ends in ".weight"
+	GGUF   string  // GGUF tensor name, ends in ".weight"
+	Param  *Param  // norms, embeddings
+	Linear *Linear // pointer into the model, so that the visitor can replace it
+	Tied   bool    // Linear applies a weight that another leaf owns: not trained or saved twice
+}
+
+// Embedding maps token ids to rows of a table [vocab, dim].
+type Embedding struct{ Param }
+
+// NewEmbedding returns a zeroed table.
+func NewEmbedding(vocab, dim int) *Embedding {
+	return &Embedding{Param{Value: tensor.New(vocab, dim), Decay: true}}
+}
+
+// Apply returns [len(ids), dim].
+func (e *Embedding) Apply(p *op.Pass, ids []int32) *tensor.Tensor { return p.Embed(e.Value, ids) }
+
+// Head returns the matrix that projects hidden states to logits with the same
+// weights (Press & Wolf 2017).
+func (e *Embedding) Head() *Dense { return &Dense{W: &e.Param} }
+
+// RMSNorm is a gain [1, dim] with the epsilon of its family.
+type RMSNorm struct {
+	Param
+	Eps float32
+}
+
+// NewRMSNorm returns a norm of gain one.
+func NewRMSNorm(dim int, eps float32) *RMSNorm {
+	n := &RMSNorm{Param: Param{Value: tensor.New(1, dim)}, Eps: eps}
+	for i := range n.Value.Data {
+		n.Value.Data[i] = 1
+	}
+	return n
+}
+
+// Apply normalises every row of x [rows, dim].
+func (n *RMSNorm) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
+	return p.RMSNorm(x, n.Value, n.Eps)
+}

@@ -1,0 +1,6 @@
+package zoo
+
+import "errors"
+
+// ErrFamily says that nobody here knows the architecture.
+var ErrFamily = errors.New("unknown model family")

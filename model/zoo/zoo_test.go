@@ -1,0 +1,209 @@
+package zoo_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"weft/compute/op"
+	"weft/compute/tensor"
+	"weft/internal/atomicfile"
+	"weft/model"
+	"weft/model/llama"
+	"weft/model/nn"
+	"weft/model/weights/safetensors"
+	"weft/model/zoo"
+)
+
+func tiny() llama.Config {
+	return llama.Config{
+		HiddenSize: 16, IntermediateSize: 24, NumHiddenLayers: 2, NumAttentionHeads: 2, NumKeyValueHeads: 1,
+		VocabSize: 19, AttentionBias: true, MLPBias: true, BOSTokenID: llama.TokenID{1}, EOSTokenID: llama.TokenID{2, 3},
+	}
+}
+
+func save(t *testing.T, cfg llama.Config) (dir string, m *llama.Llama) {
+	t.Helper()
+	dir, m = t.TempDir(), llama.New(cfg, tensor.NewRNG(3))
+	rng := tensor.NewRNG(4)
+	for _, p := range nn.Params(m) { // biases and gains too
+		rng.FillNormal(p.Value.Data, 0.3)
+	}
+	if err := zoo.Save(dir, m, map[string]string{"step": "7"}); err != nil {
+		t.Fatal(err)
+	}
+	return dir, m
+}
+
+func logits(m model.Model) []float32 {
+	p := &op.Pass{Spans: []op.Span{{Len: 5}}}
+	return m.Logits(p, m.Hidden(p, []int32{4, 0, 18, 4, 7})).Data
+}
+
+func TestSaveLoad(t *testing.T) {
+	for _, tied := range []bool{false, true} {
+		cfg := tiny()
+		cfg.TieWordEmbeddings = tied
+		dir, m := save(t, cfg)
+		got, err := zoo.Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(logits(got), logits(m)) {
+			t.Errorf("tied=%v: logits differ after saving and loading", tied)
+		}
+		if got.Info() != m.Info() {
+			t.Errorf("tied=%v: info is %+v, want %+v", tied, got.Info(), m.Info())
+		}
+		again := t.TempDir()
+		if err := zoo.Save(again, got, map[string]string{"step": "7"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{zoo.ConfigFile, safetensors.SingleFile} {
+			a, err1 := os.ReadFile(filepath.Join(dir, name))
+			b, err2 := os.ReadFile(filepath.Join(again, name))
+			if err1 != nil || err2 != nil || string(a) != string(b) {
+				t.Errorf("tied=%v: %s changed by loading and saving (%v, %v)", tied, name, err1, err2)
+			}
+		}
+	}
+}
+
+// edit changes keys of a folder's config.json; a nil value removes one.
+func edit(t *testing.T, dir string, keys map[string]any) {
+	t.Helper()
+	path := filepath.Join(dir, zoo.ConfigFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c map[string]any
+	if err := json.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range keys {
+		if c[k] = v; v == nil {
+			delete(c, k)
+		}
+	}
+	if text, err = json.Marshal(c); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	for _, c := range []struct {
+		keys map[string]any
+		want string
+	}{
+		{map[string]any{"model_type": "gpt9"}, `unknown model family "gpt9"`},
+		{map[string]any{"model_type": "gpt9"}, "known: llama"},
+		{map[string]any{"architectures": []string{"LlamaForSequenceClassification"}}, "only LlamaForCausalLM"},
+		{map[string]any{"model_type": nil}, ""}, // the architecture says it
+		{map[string]any{"hidden_act": "gelu"}, `hidden_act is "gelu"`},
+		{map[string]any{"rope_scaling": map[string]any{"rope_type": "yarn", "factor": 4}}, "rope_scaling.factor is 4"},
+		{map[string]any{"rope_scaling": map[string]any{"rope_type": "llama3"}}, `rope_scaling.rope_type is "llama3"`},
+		{map[string]any{"rope_scaling": map[string]any{"type": "default"}}, ""},
+		{map[string]any{"rope_parameters": map[string]any{"rope_type": "default", "rope_theta": 10000.0}}, ""},
+		{map[string]any{"sliding_window": 4096}, "sliding_window is 4096"},
+		{map[string]any{"logit_softcap": 30}, "unknown key logit_softcap"},
+		{map[string]any{"use_cache": true, "transformers_version": "4.40"}, ""},
+		{map[string]any{"num_key_value_heads": 3}, "no multiple"},
+		{map[string]any{"num_key_value_heads": 2}, "k_proj.weight has shape [8 16], want [16 16]"},
+		{map[string]any{"vocab_size": 20}, "shape [19 16], want [20 16]"},
+		{map[string]any{"vocab_size": 16000000, "hidden_size": 16000000}, "values"},
+		{map[string]any{"num_hidden_layers": 3}, "missing tensor model.layers.2.input_layernorm.weight"},
+		{map[string]any{"num_hidden_layers": 1}, "tensor model.layers.1.input_layernorm.weight is not part"},
+		{map[string]any{"num_hidden_layers": 0}, "num_hidden_layers is 0"},
+		{map[string]any{"tie_word_embeddings": true}, "differs from the embedding"},
+		{map[string]any{"attention_bias": false}, "k_proj.bias is not part"},
+		{map[string]any{"head_dim": 7}, "odd"},
+		{map[string]any{"eos_token_id": 19}, "outside the vocabulary"},
+		{map[string]any{"hidden_size": "wide"}, "cannot unmarshal"},
+	} {
+		dir, _ := save(t, tiny())
+		edit(t, dir, c.keys)
+		_, err := zoo.Load(dir)
+		if c.want == "" && err != nil {
+			t.Errorf("%v: %v", c.keys, err)
+		}
+		if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%v: error is %v, want one with %q", c.keys, err, c.want)
+		}
+	}
+}
+
+func TestLoadBadFiles(t *testing.T) {
+	if _, err := zoo.Load(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("empty folder: error is %v, want not exist", err)
+	}
+	dir, _ := save(t, tiny())
+	path := filepath.Join(dir, safetensors.SingleFile)
+	if err := os.Truncate(path, 500); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := zoo.Load(dir); !errors.Is(err, safetensors.ErrFormat) || !strings.Contains(err.Error(), path) {
+		t.Errorf("truncated weights: error is %v, want a format error naming %s", err, path)
+	}
+}
+
+// TestLoadTiedTwice reads a file that stores the shared matrix twice.
+func TestLoadTiedTwice(t *testing.T) {
+	cfg := tiny()
+	cfg.TieWordEmbeddings = true
+	dir, m := save(t, cfg)
+	all := zoo.Tensors(m)
+	all = append(all, safetensors.Tensor{Name: "lm_head.weight", Shape: all[0].Shape, Data: all[0].Data})
+	err := atomicfile.Write(filepath.Join(dir, safetensors.SingleFile), func(w io.Writer) error { return safetensors.Write(w, all, nil) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := zoo.Load(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte(`{"model_type":"llama","hidden_size":8,"rope_scaling":{"type":"default"}}`))
+	f.Add([]byte(`{"hidden_size":1e99,"eos_token_id":[1,2],"rope_theta":null}`))
+	text, err := llama.New(tiny(), nil).ConfigJSON()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if cfg, err := llama.ParseConfig(data); err == nil && cfg.Validate() != nil {
+			t.Fatalf("parsed config %+v is not valid: %v", cfg, cfg.Validate())
+		}
+	})
+}
+
+// TestSaveKeepsTheOld saves where it cannot: the old model stays whole.
+func TestSaveKeepsTheOld(t *testing.T) {
+	dir, m := save(t, tiny())
+	path := filepath.Join(dir, safetensors.SingleFile)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		return errors.Join(safetensors.Write(w, zoo.Tensors(m)[:2], nil), errors.New("no space left on device"))
+	})
+	if err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("error is %v, want the writer's", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+		t.Errorf("a failed save changed the file (%v)", err)
+	}
+	if err := zoo.Save(path, m, nil); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("saving into a file: error is %v, want one naming %s", err, path)
+	}
+}
