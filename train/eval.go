@@ -1,0 +1,74 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// evaluate looks at the held-out data and reports.
+func (l *Loop) evaluate() error {
+	if len(l.HeldOut) == 0 {
+		return l.draw()
+	}
+	from := time.Now()
+	e, err := l.heldOut()
+	if err != nil {
+		return err
+	}
+	e.Activations = l.activations()
+	l.measurePeak()
+	l.clock.eval = time.Since(from)
+	l.evaluated = l.state.Plan.Progress(l.state.Step)
+	e.Step, e.Elapsed = l.state.Step, l.clock.elapsed()
+	l.state.Latest = &e
+	l.Observer.Tell(&e)
+	r := Record{Kind: "eval", Step: e.Step, Loss: e.Loss, BPB: e.BPB, Tokens: l.state.Tokens, Seconds: e.Elapsed.Seconds(), Activations: e.Activations}
+	l.curve.add(r)
+	if err := l.metrics.write(r); err != nil {
+		return err
+	}
+	return l.draw()
+}
+
+// heldOut computes the mean loss per token, and bits per byte where the batches
+// say what text their targets stand for: the summed loss in bits over the
+// bytes, whatever the tokenizer.
+func (l *Loop) heldOut() (e Eval, err error) {
+	l.pass.Record = false
+	var nats float64
+	var bytes int64
+	for _, b := range l.HeldOut {
+		nats += l.forward(b, 0)
+		e.Tokens += int64(b.Counted)
+		bytes += b.Bytes
+	}
+	if e.Tokens == 0 {
+		return e, nil
+	}
+	if math.IsNaN(nats) || math.IsInf(nats, 0) {
+		return e, &DivergedError{What: "held-out loss", Step: l.state.Step, Value: nats,
+			LR: l.Schedule.LR(l.state.Plan, max(0, l.state.Step-1)), Last: l.lastGood()}
+	}
+	e.Loss = nats / float64(e.Tokens)
+	if bytes > 0 {
+		e.BPB = nats / math.Ln2 / float64(bytes)
+	}
+	return e, nil
+}
+
+// lastGood names the newest valid checkpoint, if there is one.
+func (l *Loop) lastGood() string {
+	step, _, err := l.store.Latest()
+	if err != nil {
+		return ""
+	}
+	return l.store.Path(step)
+}
+
+func (e *Eval) String() string {
+	if e.BPB == 0 {
+		return fmt.Sprintf("%.4f nats/token", e.Loss)
+	}
+	return fmt.Sprintf("%.4f nats/token, %.4f bits per byte", e.Loss, e.BPB)
+}
