@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"weft/compute/kernel"
+	"weft/compute/par"
+	"weft/compute/tensor"
+	"weft/model/llama"
+)
+
+// benchModel is a llama of about 12M random weights (49 MB): speed only.
+func benchModel() *llama.Llama {
+	return llama.New(llama.Config{
+		HiddenSize: 384, IntermediateSize: 1024, NumHiddenLayers: 6, NumAttentionHeads: 6, NumKeyValueHeads: 2,
+		VocabSize: 4096, MaxPositionEmbeddings: 2048, TieWordEmbeddings: true,
+	}, tensor.NewRNG(1))
+}
+
+// BenchmarkDecode generates 64 tokens per request at several batch sizes.
+// %bandwidth is weight bytes read per second as a share of the read bandwidth
+// measured in the same run. Random weights, speed only.
+func BenchmarkDecode(b *testing.B) {
+	m, pool := benchModel(), par.New(0)
+	defer pool.Close()
+	bytes := float64(4 * m.Info().Params)
+	for _, batch := range []int{1, 4, 16} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			e := New(m, Options{Pool: pool, MaxBatch: batch})
+			defer e.Close()
+			b.ReportAllocs()
+			tokens, steps := 0, 0
+			for b.Loop() {
+				var wg sync.WaitGroup
+				for i := range batch {
+					wg.Go(func() { drain(b, e, Request{Prompt: []int32{int32(i)}, MaxTokens: 64, Logprobs: -1}) })
+				}
+				wg.Wait()
+				tokens += 64 * batch
+				steps += 64
+			}
+			sec := b.Elapsed().Seconds()
+			b.ReportMetric(float64(tokens)/sec, "tok/s")
+			b.ReportMetric(100*bytes*float64(steps)/sec/kernel.Bandwidth(pool, 200*time.Millisecond), "%bandwidth")
+		})
+	}
+}
+
+// BenchmarkPrefill feeds prompts of 512 tokens. %peak is two operations per
+// weight and token as a share of the FMA peak measured in the same run.
+func BenchmarkPrefill(b *testing.B) {
+	m, pool := benchModel(), par.New(0)
+	defer pool.Close()
+	for _, chunk := range []int{64, 256, 512} {
+		b.Run(fmt.Sprintf("chunk=%d", chunk), func(b *testing.B) {
+			e := New(m, Options{Pool: pool, Chunk: chunk})
+			defer e.Close()
+			b.ReportAllocs()
+			prompt := make([]int32, 512)
+			for i := range prompt {
+				prompt[i] = int32(i * 7)
+			}
+			n := 0
+			for b.Loop() {
+				drain(b, e, Request{Prompt: prompt, MaxTokens: 1, Logprobs: -1})
+				n += len(prompt)
+			}
+			sec := b.Elapsed().Seconds()
+			body := float64(m.Info().Params) - float64(m.VocabSize*m.HiddenSize) // the head sees one row
+			b.ReportMetric(float64(n)/sec, "tok/s")
+			b.ReportMetric(100*2*body*float64(n)/sec/kernel.Peak(pool, 200*time.Millisecond), "%peak")
+		})
+	}
+}
+
+// BenchmarkIteration is one decode pass of eight requests without readers:
+// what scheduler, model and sampling cost and allocate once all is warm.
+func BenchmarkIteration(b *testing.B) {
+	e, err := build(benchModel(), Options{MaxBatch: 8})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.free()
+	refill := func() {
+		for i := range 8 {
+			if _, err := e.submit(b.Context(), Request{Prompt: []int32{int32(i)}, Logprobs: -1}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for range 100 {
+			e.turn()
+		}
+	}
+	refill()
+	b.ReportAllocs()
+	for b.Loop() {
+		if e.inside == 0 {
+			refill()
+		}
+		e.turn()
+	}
+}
+
+func drain(b *testing.B, e *Engine, r Request) {
+	for _, err := range e.Generate(context.Background(), r) {
+		if err != nil {
+			b.Error(err)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"weft/compute/op"
+	"weft/compute/tensor"
+	"weft/infer/sample"
+	"weft/model"
+	"weft/model/llama"
+)
+
+const vocab = 61
+
+// tiny is a random llama of two layers with grouped heads, whose wide weights
+// give lively logits.
+func tiny() *llama.Llama {
+	return llama.New(llama.Config{
+		HiddenSize: 32, IntermediateSize: 48, NumHiddenLayers: 2, NumAttentionHeads: 4, NumKeyValueHeads: 2,
+		VocabSize: vocab, MaxPositionEmbeddings: 192, InitializerRange: 0.3,
+	}, tensor.NewRNG(1))
+}
+
+// odd has widths that fill no vector register evenly, three query heads per
+// key head, and biases.
+func odd() *llama.Llama {
+	return llama.New(llama.Config{
+		HiddenSize: 78, IntermediateSize: 101, NumHiddenLayers: 3, NumAttentionHeads: 9, NumKeyValueHeads: 3, HeadDim: 22,
+		VocabSize: vocab, MaxPositionEmbeddings: 192, InitializerRange: 0.2, TieWordEmbeddings: true, AttentionBias: true,
+	}, tensor.NewRNG(2))
+}
+
+// start opens an engine that is closed and proved empty at the end of the test.
+func start(t testing.TB, m model.Model, o Options) *Engine {
+	t.Helper()
+	o.poison = true
+	e := New(m, o)
+	t.Cleanup(func() { finish(t, e) })
+	return e
+}
+
+// finish closes an engine and checks that nothing is left inside.
+func finish(t testing.TB, e *Engine) {
+	e.Close()
+	s := e.Stats()
+	if s.PagesFree != s.PagesTotal || s.Running+s.Queued+s.Preempted != 0 || e.inside != 0 {
+		t.Errorf("after Close: %d of %d pages free, %d running, %d queued, %d preempted, %d inside",
+			s.PagesFree, s.PagesTotal, s.Running, s.Queued, s.Preempted, e.inside)
+	}
+}
+
+// generate is the oracle: no cache, no batch; the whole sequence is computed
+// again for every token.
+func generate(m model.Model, r Request) []Token {
+	ids, s := slices.Clone(r.Prompt), sample.New(r.Params, r.Prompt)
+	var out []Token
+	logits := forward(m, ids)
+	if r.PromptLogprobs {
+		for i, id := range ids {
+			tok := Token{ID: id, Logprob: float32(math.NaN()), Prompt: true}
+			if i > 0 {
+				tok.Logprob, tok.Top = sample.Logprobs(logits.Row(i-1), id, r.Logprobs, &sample.Scratch{})
+			}
+			out = append(out, tok)
+		}
+	}
+	for range r.MaxTokens {
+		row := logits.Row(len(ids) - 1)
+		id, err := s.Sample(row, &sample.Scratch{})
+		if err != nil {
+			panic(err)
+		}
+		tok := Token{ID: id}
+		if r.Logprobs >= 0 {
+			tok.Logprob, tok.Top = sample.Logprobs(row, id, r.Logprobs, &sample.Scratch{})
+		}
+		out, ids = append(out, tok), append(ids, id)
+		if slices.Contains(r.Stop, id) {
+			out[len(out)-1].Finish = Stop
+			break
+		}
+		logits = forward(m, ids)
+	}
+	if last := &out[len(out)-1]; last.Finish == "" {
+		last.Finish = Length
+	}
+	return out
+}
+
+// forward gives the logits of all positions, without a cache.
+func forward(m model.Model, ids []int32) *tensor.Tensor {
+	p := &op.Pass{Spans: []op.Span{{Len: len(ids)}}}
+	return m.Logits(p, m.Hidden(p, ids))
+}
+
+// collect reads a whole stream.
+func collect(e *Engine, r Request) ([]Token, error) {
+	var out []Token
+	for tok, err := range e.Generate(context.Background(), r) {
+		if err != nil {
+			return out, err
+		}
+		out = append(out, tok)
+	}
+	return out, nil
+}
+
+// differ says where two streams differ, in any bit of any field but Usage.
+func differ(got, want []Token) string {
+	for i := range min(len(got), len(want)) {
+		a, b := got[i], want[i]
+		if a.ID != b.ID || math.Float32bits(a.Logprob) != math.Float32bits(b.Logprob) || a.Finish != b.Finish ||
+			a.Prompt != b.Prompt || !slices.Equal(a.Top, b.Top) {
+			return fmt.Sprintf("token %d: got %+v, want %+v", i, a, b)
+		}
+	}
+	if len(got) != len(want) {
+		return fmt.Sprintf("got %d tokens, want %d", len(got), len(want))
+	}
+	return ""
+}
+
+// randomRequest draws a request of up to 100 positions.
+func randomRequest(rng *tensor.RNG) Request {
+	r := Request{MaxTokens: 1 + rng.IntN(40), Logprobs: rng.IntN(4) - 1}
+	for range 1 + rng.IntN(60) {
+		r.Prompt = append(r.Prompt, int32(rng.IntN(vocab)))
+	}
+	r.Params.Seed = rng.Uint64()
+	switch rng.IntN(4) {
+	case 0: // greedy
+	case 1:
+		r.Params.Temperature = 1
+	case 2:
+		r.Params = sample.Params{Temperature: 0.8, TopK: 20, TopP: 0.9, MinP: 0.02, Seed: r.Params.Seed}
+	case 3:
+		r.Params = sample.Params{Temperature: 1.1, RepetitionPenalty: 1.2, PresencePenalty: 0.3, FrequencyPenalty: 0.1,
+			Seed: r.Params.Seed, LogitBias: map[int32]float64{3: 2, 5: -100}}
+	}
+	if rng.IntN(3) == 0 {
+		r.Stop = []int32{int32(rng.IntN(vocab)), int32(rng.IntN(vocab))}
+	}
+	if rng.IntN(3) == 0 {
+		r.PromptLogprobs, r.Logprobs = true, max(0, r.Logprobs)
+	}
+	return r
+}
+
+// eventually waits until ok holds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for range 5000 {
+		if ok() {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Fatalf("after ten seconds still not: %s", what)
+}

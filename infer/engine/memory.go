@@ -1,0 +1,49 @@
+package engine
+
+import (
+	"weft/compute/kernel"
+	"weft/internal/sysmem"
+	"weft/model"
+)
+
+// fill replaces zeros by defaults for a model, given the bytes of one page and
+// the free memory of the machine.
+func (o Options) fill(info model.Info, page, free int64) Options {
+	set := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	set(&o.PageLen, kernel.BlockLen)
+	set(&o.MaxBatch, 16)
+	set(&o.Chunk, 256)
+	set(&o.Queue, 64)
+	context := info.Context
+	if context <= 0 {
+		context = 2048
+	}
+	whole := o.MaxBatch * ((context + o.PageLen - 1) / o.PageLen)
+	set(&o.Pages, max(1, min(whole, int(free/2/page))))
+	return o
+}
+
+// pageBytes is the size of a page of pageLen positions, all layers.
+func pageBytes(states []model.State, pageLen int) int64 {
+	if pageLen == 0 {
+		pageLen = kernel.BlockLen
+	}
+	var floats int64 = 1 // never 0: kv.New names a model without state
+	for _, s := range states {
+		floats += int64(2 * s.KVHeads * s.HeadDim * pageLen)
+	}
+	return 4 * floats
+}
+
+// freeMemory is what the cache may be sized by; 4 GiB where the system does
+// not say.
+func freeMemory() int64 {
+	if free := sysmem.Free(); free > 0 {
+		return free
+	}
+	return 4 << 30
+}

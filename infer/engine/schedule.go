@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"weft/compute/op"
+)
+
+// part is what one task contributes to a pass: the next n of its tokens.
+type part struct {
+	task *task
+	n    int
+	want bool    // the last row is to be sampled
+	told []Token // prompt tokens with their log-probabilities
+}
+
+// reap ends the tasks whose reader is gone.
+func (e *Engine) reap() {
+	e.running = slices.DeleteFunc(e.running, func(t *task) bool {
+		gone := e.cancelled(t)
+		if gone {
+			e.cache.Free(t.seq)
+		}
+		return gone
+	})
+	e.preempted = slices.DeleteFunc(e.preempted, e.cancelled)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.queue = slices.DeleteFunc(e.queue, func(t *task) bool {
+		err := t.ctx.Err()
+		if err != nil {
+			e.inside--
+			e.stats.Cancelled++
+			t.stream.end(err)
+		}
+		return err != nil
+	})
+}
+
+// cancelled ends a task that is not in the queue if its context is done.
+func (e *Engine) cancelled(t *task) bool {
+	err := t.ctx.Err()
+	if err != nil {
+		e.end(t, err)
+	}
+	return err != nil
+}
+
+// end closes a task's stream and forgets it. Its pages are the caller's affair.
+func (e *Engine) end(t *task, err error) {
+	defer t.stream.end(err) // after the books: who sees the end sees it in Stats
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.inside--
+	switch {
+	case err == nil:
+		e.stats.Finished++
+	case t.ctx.Err() != nil:
+		e.stats.Cancelled++
+	default:
+		e.stats.Failed++
+	}
+}
+
+// admit takes tasks into the running set while a slot is free and the pages of
+// all their tokens fit above the watermark, preempted ones first, in order of
+// age. Alone, a task is admitted without a watermark: check has made sure that it fits.
+func (e *Engine) admit() {
+	for len(e.running) < e.opts.MaxBatch {
+		t := e.next(false)
+		if t == nil || len(e.running) > 0 && !e.cache.Fits(len(t.ids)) {
+			return
+		}
+		e.next(true)
+		e.observeWait(t)
+		t.seq, t.done = e.cache.Alloc(), 0
+		e.running = append(e.running, t)
+		if err := e.cache.Grow(t.seq, len(t.ids)); err != nil {
+			e.drop(t, fmt.Errorf("engine: %d positions in an empty cache: %w", len(t.ids), err))
+		}
+	}
+}
+
+// next returns the oldest task that is not running, and removes it if take.
+func (e *Engine) next(take bool) *task {
+	from := &e.preempted
+	if len(*from) == 0 {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		from = &e.queue
+	}
+	if len(*from) == 0 {
+		return nil
+	}
+	t := (*from)[0]
+	if take {
+		*from = slices.Delete(*from, 0, 1)
+	}
+	return t
+}
+
+// drop ends a running task and frees its pages.
+func (e *Engine) drop(t *task, err error) {
+	e.running = slices.DeleteFunc(e.running, func(o *task) bool { return o == t })
+	e.cache.Free(t.seq)
+	e.end(t, err)
+}
+
+// plan finds pages for the newest token of every running task, oldest first,
+// preempting the youngest while there is none, and fills the batch.
+func (e *Engine) plan() {
+	for i := 0; i < len(e.running); i++ {
+		t := e.running[i]
+		for i < len(e.running) && e.cache.Grow(t.seq, len(t.ids)) != nil {
+			e.preempt()
+		}
+	}
+	e.batch = e.batch[:0]
+	for _, t := range e.running {
+		if t.rest() == 1 {
+			e.batch = append(e.batch, part{task: t, n: 1, want: t.samples()})
+		}
+	}
+	budget := max(1, e.opts.Chunk-len(e.batch))
+	for _, t := range e.running {
+		if n := min(budget, t.rest()); n > 0 && t.rest() > 1 {
+			budget -= n
+			e.batch = append(e.batch, part{task: t, n: n, want: n == t.rest() && t.samples()})
+		}
+	}
+}
+
+// preempt takes the pages of the youngest running task. Its tokens and its
+// sampler stay, so that computing it again gives the same continuation.
+func (e *Engine) preempt() {
+	last := len(e.running) - 1
+	t := e.running[last]
+	e.running = e.running[:last]
+	e.cache.Free(t.seq)
+	t.done = 0
+	e.preempted = slices.Insert(e.preempted, 0, t)
+	e.mu.Lock()
+	e.stats.Preemptions++
+	e.mu.Unlock()
+}
+
+// lay writes ids and spans of some parts into the pass and lists the rows to
+// be sampled.
+func (e *Engine) lay(parts []part) {
+	e.ids, e.rows, e.pass.Spans = e.ids[:0], e.rows[:0], e.pass.Spans[:0]
+	for _, p := range parts {
+		t := p.task
+		e.pass.Spans = append(e.pass.Spans, op.Span{Seq: t.seq, Row: len(e.ids), Len: p.n, Pos: t.done})
+		e.ids = append(e.ids, t.ids[t.done:t.done+p.n]...)
+		if p.want {
+			e.rows = append(e.rows, len(e.ids)-1)
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package engine
+
+import (
+	"math"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"weft/compute/par"
+	"weft/compute/tensor"
+	"weft/infer/sample"
+)
+
+// promptRows is how many prompt rows are projected to the vocabulary at once.
+const promptRows = 64
+
+// pick is one row of logits on its way to a token.
+type pick struct {
+	task   *task
+	logits []float32
+	token  Token
+	err    error
+	work   sample.Scratch
+}
+
+// run samples; picks run on the workers, each with its own task. A panic, of a
+// row that is not as wide as the vocabulary, is that task's error.
+func (p *pick) run() {
+	defer func() {
+		if v := recover(); v != nil {
+			p.err = modelError(v)
+		}
+	}()
+	p.token = Token{}
+	if p.token.ID, p.err = p.task.sampler.Sample(p.logits, &p.work); p.err == nil && p.task.req.Logprobs >= 0 {
+		p.token.Logprob, p.token.Top = sample.Logprobs(p.logits, p.token.ID, p.task.req.Logprobs, &p.work)
+	}
+}
+
+// step runs the batch. If the model panics, every part runs once more alone:
+// rows never mix, so the others get the same tokens, and the culprit fails.
+func (e *Engine) step() {
+	err := e.run(e.batch)
+	if err == nil {
+		return
+	}
+	if len(e.batch) == 1 {
+		e.drop(e.batch[0].task, err)
+		return
+	}
+	for i := range e.batch {
+		if err := e.run(e.batch[i : i+1]); err != nil {
+			e.drop(e.batch[i].task, err)
+		}
+	}
+}
+
+// run puts parts through the model, samples and delivers. After an error no
+// task has changed.
+func (e *Engine) run(parts []part) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	e.lay(parts)
+	logits, err := e.forward(parts)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, p := range parts {
+		if p.want {
+			e.picks[n].task, e.picks[n].logits = p.task, logits.Row(n)
+			n++
+		}
+	}
+	e.pool.Run(n, e.pickFn)
+	now := time.Now()
+	n = 0
+	for _, p := range parts {
+		p.task.done += p.n
+		var got *pick
+		if p.want {
+			got = &e.picks[n]
+			n++
+		}
+		e.deliver(p, got, now)
+	}
+	return nil
+}
+
+// forward is all of a pass that calls the model: prompt log-probabilities into
+// parts, and the logits of the rows to be sampled (nil when there are none).
+func (e *Engine) forward(parts []part) (logits *tensor.Tensor, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = modelError(v)
+		}
+	}()
+	e.arena.Reset()
+	hidden := e.model.Hidden(&e.pass, e.ids) // [rows, dim]
+	for i := range parts {
+		if p := &parts[i]; p.task.req.PromptLogprobs {
+			e.scorePrompt(p, hidden, e.pass.Spans[i].Row)
+		}
+	}
+	if len(e.rows) == 0 {
+		return nil, nil
+	}
+	if len(e.rows) < hidden.Rows {
+		hidden = e.pass.Gather(hidden, e.rows)
+	}
+	return e.model.Logits(&e.pass, hidden), nil
+}
+
+// modelError wraps what a model panicked with.
+func modelError(v any) error {
+	if p, ok := v.(*par.Panic); ok {
+		return &ModelError{Value: p.Value, Stack: p.Stack}
+	}
+	return &ModelError{Value: v, Stack: debug.Stack()}
+}
+
+// scorePrompt collects the prompt tokens that a part's rows predict: the row
+// at position i, logits for i+1. Rows go to the vocabulary a few at a time.
+func (e *Engine) scorePrompt(p *part, hidden *tensor.Tensor, row int) {
+	t := p.task
+	p.told = p.told[:0]
+	if t.told == 0 {
+		p.told = append(p.told, Token{ID: t.ids[0], Logprob: float32(math.NaN()), Prompt: true})
+	}
+	to := min(t.done+p.n, t.prompt()-1)
+	for from := max(t.done, t.told-1, 0); from < to; from += promptRows {
+		n := min(promptRows, to-from)
+		mark := e.arena.Mark()
+		at := (row + from - t.done) * hidden.Cols
+		logits := e.model.Logits(&e.pass, tensor.From(n, hidden.Cols, hidden.Data[at:at+n*hidden.Cols]))
+		base := len(p.told)
+		p.told = slices.Grow(p.told, n)[:base+n]
+		e.pool.Run(n, func(i int) {
+			id := t.ids[from+i+1]
+			lp, top := sample.Logprobs(logits.Row(i), id, max(t.req.Logprobs, 0), &e.score[i])
+			p.told[base+i] = Token{ID: id, Logprob: lp, Top: top, Prompt: true}
+		})
+		e.arena.Release(mark)
+	}
+}
+
+// deliver sends what a pass gave to a task: prompt tokens, then the sampled
+// one, the last of all with Finish and Usage.
+func (e *Engine) deliver(p part, got *pick, now time.Time) {
+	t := p.task
+	if e.tell(p); got == nil {
+		return
+	}
+	if got.err != nil {
+		e.drop(t, got.err)
+		return
+	}
+	tok := got.token
+	t.ids = append(t.ids, tok.ID)
+	e.observe(t, now)
+	switch {
+	case slices.Contains(t.req.Stop, tok.ID):
+		tok.Finish = Stop
+	case len(t.ids) == t.limit:
+		tok.Finish = Length
+	}
+	e.send(t, tok)
+}
+
+// tell sends prompt tokens. If nothing is to be generated, the last of them
+// ends the stream; it is the only one without PromptLogprobs.
+func (e *Engine) tell(p part) {
+	t := p.task
+	told := p.told
+	if !t.samples() && !t.req.PromptLogprobs && t.rest() == 0 {
+		told = []Token{{ID: t.ids[len(t.ids)-1], Logprob: float32(math.NaN()), Prompt: true}}
+		t.told = t.prompt() - 1
+	}
+	for _, tok := range told {
+		if t.told++; t.told == t.prompt() && !t.samples() {
+			tok.Finish = Length
+		}
+		e.send(t, tok)
+	}
+}
+
+// send hands a token to the reader; one with a Finish ends the task.
+func (e *Engine) send(t *task, tok Token) {
+	if tok.Finish != "" {
+		tok.Usage = t.usage()
+	}
+	t.stream.push(tok)
+	if tok.Finish != "" {
+		e.drop(t, nil)
+	}
+}

@@ -1,0 +1,305 @@
+package kv
+
+import (
+	"fmt"
+	"math"
+
+	"weft/compute/kernel"
+	"weft/compute/op"
+	"weft/model"
+)
+
+var _ op.KV = (*Cache)(nil)
+
+// Options sizes a cache.
+type Options struct {
+	Pages     int  // pages in the pool; must be positive
+	PageLen   int  // positions per page, a multiple of kernel.BlockLen; kernel.BlockLen when 0
+	Watermark int  // pages that Fits keeps free for sequences that run already; 0
+	Poison    bool // fill freed pages with NaN, so that a test sees a stale read; false
+}
+
+// Validate names the first option that makes no sense.
+func (o Options) Validate() error {
+	switch {
+	case o.Pages <= 0:
+		return fmt.Errorf("kv: Pages is %d, want at least 1", o.Pages)
+	case o.PageLen < 0 || o.PageLen%kernel.BlockLen != 0:
+		return fmt.Errorf("kv: PageLen is %d, want a multiple of %d", o.PageLen, kernel.BlockLen)
+	case o.Watermark < 0 || o.Watermark >= o.Pages:
+		return fmt.Errorf("kv: Watermark is %d, want 0 to %d (Pages-1)", o.Watermark, o.Pages-1)
+	}
+	return nil
+}
+
+// Cache is a pool of pages and the tables of the sequences that use them.
+type Cache struct {
+	opts    Options
+	layers  []layer
+	page    int // floats per page, all layers
+	slab    []float32
+	release func()
+
+	refs []int32 // per page: tables that hold it
+	free []int32 // pages with refs 0, used as a stack
+
+	seqs  []sequence
+	slots []int // unused entries of seqs
+}
+
+// layer is where a layer's blocks lie inside a page: PageLen/BlockLen blocks
+// of K and V halves, half floats each.
+type layer struct{ offset, half int }
+
+// sequence is one block table. A slot of Cache.seqs is reused, with its
+// slices' memory, under a new generation.
+type sequence struct {
+	live   bool
+	gen    int
+	length int     // positions
+	pages  []int32 // page of positions i*PageLen and on
+	blocks [][]kernel.Block
+}
+
+// A handle is slot + generation<<slotBits, so that a handle used after Free is
+// noticed even when its slot lives again.
+const slotBits = 24
+
+// New maps the memory of a cache for a model's layers. Memory is committed by
+// the system as pages are first written.
+func New(states []model.State, o Options) (*Cache, error) {
+	if o.PageLen == 0 {
+		o.PageLen = kernel.BlockLen
+	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Cache{opts: o, refs: make([]int32, o.Pages), free: make([]int32, o.Pages)}
+	for _, s := range states {
+		half := kernel.Heads{KV: s.KVHeads, Dim: s.HeadDim}.BlockFloats()
+		c.layers = append(c.layers, layer{offset: c.page, half: half})
+		c.page += 2 * half * o.PageLen / kernel.BlockLen
+	}
+	if c.page == 0 {
+		return nil, fmt.Errorf("kv: the model has no attention state (%d layers)", len(states))
+	}
+	if o.Pages > math.MaxInt/4/c.page {
+		return nil, fmt.Errorf("kv: %d pages of %d floats overflow the address space", o.Pages, c.page)
+	}
+	for i := range c.free {
+		c.free[i] = int32(o.Pages - 1 - i) // page 0 on top
+	}
+	var err error
+	c.slab, c.release, err = newSlab(o.Pages * c.page)
+	return c, err
+}
+
+// Close gives the memory back. Blocks handed out before are invalid.
+func (c *Cache) Close() {
+	if c.release != nil {
+		c.release()
+	}
+	c.release, c.slab, c.seqs, c.slots = nil, nil, nil, nil
+}
+
+// PageLen is the number of positions in a page.
+func (c *Cache) PageLen() int { return c.opts.PageLen }
+
+// Pages returns the number of free pages and of all pages.
+func (c *Cache) Pages() (free, total int) { return len(c.free), len(c.refs) }
+
+// PageBytes is the size of one page, all layers, in bytes.
+func (c *Cache) PageBytes() int { return c.page * 4 }
+
+// need is the number of pages that hold n positions.
+func (c *Cache) need(n int) int { return (n + c.opts.PageLen - 1) / c.opts.PageLen }
+
+// Fits reports whether a new sequence of n positions finds its pages and
+// leaves the watermark free.
+func (c *Cache) Fits(n int) bool { return len(c.free)-c.need(n) >= c.opts.Watermark }
+
+// Alloc opens an empty sequence and returns its handle.
+func (c *Cache) Alloc() int {
+	if len(c.slots) == 0 {
+		c.slots = append(c.slots, len(c.seqs))
+		c.seqs = append(c.seqs, sequence{blocks: make([][]kernel.Block, len(c.layers))})
+	}
+	slot := c.slots[len(c.slots)-1]
+	c.slots = c.slots[:len(c.slots)-1]
+	s := &c.seqs[slot]
+	s.live = true
+	return slot | s.gen<<slotBits
+}
+
+// seq resolves a handle; a freed or invented one is a programmer error.
+func (c *Cache) seq(handle int) *sequence {
+	slot := handle & (1<<slotBits - 1)
+	if handle < 0 || slot >= len(c.seqs) {
+		panic(fmt.Sprintf("kv: sequence %#x was never allocated", handle))
+	}
+	s := &c.seqs[slot]
+	if !s.live || s.gen != handle>>slotBits {
+		panic(fmt.Sprintf("kv: sequence %#x was freed before", handle))
+	}
+	return s
+}
+
+// Len is the number of positions a sequence has grown to.
+func (c *Cache) Len(seq int) int { return c.seq(seq).length }
+
+// Grow extends a sequence to n positions; the caller will write those from
+// the old length on. A shared last page is copied first. With too few free
+// pages it returns ErrFull and changes nothing.
+func (c *Cache) Grow(seq, n int) error {
+	s := c.seq(seq)
+	if n <= s.length {
+		return nil
+	}
+	more := c.need(n) - len(s.pages)
+	last := len(s.pages) - 1
+	shared := s.length%c.opts.PageLen != 0 && c.refs[s.pages[last]] > 1
+	if shared {
+		more++
+	}
+	if more > len(c.free) {
+		return ErrFull
+	}
+	if shared {
+		c.unshare(s, last)
+	}
+	for len(s.pages) < c.need(n) {
+		s.pages = append(s.pages, c.take())
+		c.mapPage(s, len(s.pages)-1)
+	}
+	s.length = n
+	return nil
+}
+
+// take pops a free page.
+func (c *Cache) take() int32 {
+	p := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	c.refs[p] = 1
+	return p
+}
+
+// drop takes one reference from a page.
+func (c *Cache) drop(p int32) {
+	if c.refs[p] <= 0 {
+		panic(fmt.Sprintf("kv: page %d freed twice", p))
+	}
+	if c.refs[p]--; c.refs[p] > 0 {
+		return
+	}
+	c.free = append(c.free, p)
+	if c.opts.Poison {
+		nan := float32(math.NaN())
+		data := c.data(p)
+		for i := range data {
+			data[i] = nan
+		}
+	}
+}
+
+// data is the memory of a page.
+func (c *Cache) data(p int32) []float32 { return c.slab[int(p)*c.page : (int(p)+1)*c.page] }
+
+// unshare replaces entry i of a table by a copy of its page. Slots beyond the
+// sequence's length are copied too; nobody reads them before they are written.
+func (c *Cache) unshare(s *sequence, i int) {
+	old := s.pages[i]
+	s.pages[i] = c.take()
+	copy(c.data(s.pages[i]), c.data(old))
+	c.drop(old)
+	c.mapPage(s, i)
+}
+
+// mapPage writes the blocks of table entry i into the per-layer block lists that
+// Blocks returns.
+func (c *Cache) mapPage(s *sequence, i int) {
+	data, per := c.data(s.pages[i]), c.opts.PageLen/kernel.BlockLen
+	for l, at := range c.layers {
+		s.blocks[l] = s.blocks[l][:min(i*per, len(s.blocks[l]))]
+		for b := range per {
+			k := data[at.offset+2*b*at.half:]
+			s.blocks[l] = append(s.blocks[l], kernel.Block{K: k[:at.half:at.half], V: k[at.half : 2*at.half : 2*at.half]})
+		}
+	}
+}
+
+// Fork opens a sequence that shares the first n positions of another, which
+// has written them. Pages are copied only when either grows into a shared one.
+func (c *Cache) Fork(seq, n int) int {
+	if have := c.seq(seq).length; n < 0 || n > have {
+		panic(fmt.Sprintf("kv: fork at position %d of a sequence of %d", n, have))
+	}
+	child := c.Alloc()
+	s, t := c.seq(seq), c.seq(child)
+	for i, p := range s.pages[:c.need(n)] {
+		c.refs[p]++
+		t.pages = append(t.pages, p)
+		c.mapPage(t, i)
+	}
+	t.length = n
+	return child
+}
+
+// Free closes a sequence and gives its pages back. A second Free of the same
+// handle panics.
+func (c *Cache) Free(seq int) {
+	s := c.seq(seq)
+	for _, p := range s.pages {
+		c.drop(p)
+	}
+	s.pages, s.length, s.live = s.pages[:0], 0, false
+	for l := range s.blocks {
+		s.blocks[l] = s.blocks[l][:0]
+	}
+	s.gen++
+	c.slots = append(c.slots, seq&(1<<slotBits-1))
+}
+
+// Blocks returns the blocks of a layer and sequence in position order. The
+// sequence must have grown to n positions. It does not allocate.
+func (c *Cache) Blocks(layer, seq, n int) []kernel.Block {
+	s := c.seq(seq)
+	if n > s.length {
+		panic(fmt.Sprintf("kv: attention wants %d positions of sequence %#x, which has %d", n, seq, s.length))
+	}
+	return s.blocks[layer]
+}
+
+// Check proves the books: every page is either free or counted once per table
+// that holds it, and free + used = total.
+func (c *Cache) Check() error {
+	refs := make([]int32, len(c.refs))
+	for i := range c.seqs {
+		s := &c.seqs[i]
+		if want := c.need(s.length); len(s.pages) != want {
+			return fmt.Errorf("kv: slot %d has %d pages for %d positions, want %d", i, len(s.pages), s.length, want)
+		}
+		for _, p := range s.pages {
+			refs[p]++
+		}
+	}
+	used := 0
+	for p, n := range refs {
+		if n != c.refs[p] {
+			return fmt.Errorf("kv: page %d has %d references, but %d tables hold it", p, c.refs[p], n)
+		}
+		if n > 0 {
+			used++
+		}
+	}
+	seen := make([]bool, len(c.refs))
+	for _, p := range c.free {
+		if seen[p] || refs[p] > 0 {
+			return fmt.Errorf("kv: page %d is on the free list twice or in use", p)
+		}
+		seen[p] = true
+	}
+	if len(c.free)+used != len(c.refs) {
+		return fmt.Errorf("kv: %d pages free + %d used, want %d in total", len(c.free), used, len(c.refs))
+	}
+	return nil
+}
