@@ -1,0 +1,112 @@
+package local
+
+import (
+	"slices"
+
+	"weft/chat"
+	"weft/infer/engine"
+)
+
+// answer turns the tokens of one request into deltas.
+type answer struct {
+	model  *Model
+	req    chat.Request
+	prompt []int32 // as the engine gets it
+	out    writer
+	skip   int  // prompt tokens not to echo: those the caller did not write
+	made   int  // tokens generated
+	inside bool // text stands in front of the next token
+}
+
+// newAnswer prepares the answer to r. An echo without log-probabilities is
+// known at once; it leaves with the first token, when r is known to be sound.
+func (m *Model) newAnswer(r chat.Request, prompt []int32, added int) *answer {
+	a := &answer{model: m, req: r, prompt: prompt, skip: added, out: writer{stops: r.Stop}}
+	if !r.Echo {
+		a.inside = slices.ContainsFunc(prompt, func(id int32) bool { return !m.tok.IsSpecial(id) })
+		return a
+	}
+	if r.Logprobs < 0 {
+		for _, id := range prompt[added:] {
+			a.out.add(a.bytes(id), nil)
+		}
+	}
+	return a
+}
+
+// token takes one token; ended says that the delta is the last.
+func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
+	if t.Prompt {
+		a.promptToken(t)
+	} else {
+		a.newToken(t)
+	}
+	var stopped bool
+	d.Text, d.Logprobs, stopped = a.out.take()
+	if stopped {
+		d.Finish = chat.FinishStop
+		d.Usage = &chat.Usage{PromptTokens: len(a.prompt), CompletionTokens: a.made}
+		return d, true
+	}
+	if t.Finish == "" {
+		return d, false
+	}
+	text, logprobs := a.out.flush()
+	d.Text += text
+	d.Logprobs = append(d.Logprobs, logprobs...)
+	d.Finish, d.Usage = t.Finish, t.Usage
+	return d, true
+}
+
+// promptToken echoes one scored token of the prompt. Special tokens appear by
+// their text there, since the caller wrote them.
+func (a *answer) promptToken(t engine.Token) {
+	switch {
+	case !a.req.Echo || a.req.Logprobs < 0: // scored only because nothing is to be generated
+	case a.skip > 0:
+		a.skip--
+	default:
+		a.put(t)
+	}
+}
+
+// newToken adds a generated token, unless it is the mark that ends the text or
+// a special one: those are control, not text.
+func (a *answer) newToken(t engine.Token) {
+	if a.made == 0 {
+		a.out.begin()
+	}
+	a.made++
+	if t.Finish != engine.Stop && !a.model.tok.IsSpecial(t.ID) {
+		a.put(t)
+	}
+}
+
+func (a *answer) put(t engine.Token) {
+	b := a.bytes(t.ID)
+	if a.req.Logprobs < 0 {
+		a.out.add(b, nil)
+		return
+	}
+	lp := tokenLogprob(t.ID, b, t.Logprob)
+	for _, alt := range t.Top {
+		lp.Top = append(lp.Top, tokenLogprob(alt.ID, a.model.tok.Bytes(alt.ID), alt.Logprob))
+	}
+	a.out.add(b, &lp)
+}
+
+// bytes is a token's share of the text. The first one of a text is decoded as
+// a text of its own: some tokenizers begin every text with a space that is
+// not part of it.
+func (a *answer) bytes(id int32) []byte {
+	tok := a.model.tok
+	if !a.inside && !tok.IsSpecial(id) {
+		a.inside = true
+		return []byte(tok.Decode([]int32{id}))
+	}
+	return tok.Bytes(id)
+}
+
+func tokenLogprob(id int32, b []byte, lp float32) chat.TokenLogprob {
+	return chat.TokenLogprob{ID: id, Text: string(b), Bytes: b, Logprob: float64(lp)}
+}

@@ -1,0 +1,10 @@
+// Package local is the text side of an engine in this process: it turns
+// messages or text into token ids, and token ids back into text, and so makes
+// a chat.Model.
+//
+//	messages -> template \                                        / logprobs
+//	text     -> tokenizer  > ids -> engine -> ids -> bytes -> whole characters -> chat.Delta
+//	ids      -------------/                          \ stop strings end it here
+//
+// It knows no weights, cache or scheduling, and no wire format.
+package local

@@ -1,0 +1,265 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"weft/chat"
+)
+
+// parallel is how many choices of one request are generated at a time: a long
+// list of prompts takes its turns instead of filling the queue by itself.
+const parallel = 8
+
+// codec writes the deltas of a request in one API's shape.
+type codec interface {
+	whole(answers []answer, u usage) any // the body of an answer that is not streamed
+	open(index int) any                  // first chunk of a choice; nil: none
+	piece(index int, d chat.Delta) any   // one delta
+	usage(u usage) any                   // last chunk, if asked for
+}
+
+// event is one delta of one choice, or the error that ended it.
+type event struct {
+	index int
+	delta chat.Delta
+	err   error
+}
+
+// answer is one choice put together.
+type answer struct {
+	text     strings.Builder
+	logprobs []chat.TokenLogprob
+	finish   chat.FinishReason
+}
+
+// answer generates every job and writes the response, whole or as a stream.
+// When it returns, nothing of the request runs any more.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *Model, c common, jobs []chat.Request, enc codec) {
+	info := infoOf(r)
+	info.model, info.stream = m.ID, c.stream
+	if len(c.ignored) > 0 {
+		info.ignored = strings.Join(c.ignored, ",")
+		w.Header().Set("X-Weft-Ignored-Fields", header(info.ignored))
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	events, wait := s.generate(ctx, m, jobs)
+	defer wait()
+	defer cancel() // runs before wait: it frees what the jobs hold
+	t := &tally{server: s, model: m, info: info, n: c.n}
+	if c.stream {
+		s.stream(w, r, events, enc, t, c.includeUsage)
+	} else {
+		s.collect(w, r, events, enc, t, len(jobs))
+	}
+}
+
+// generate runs the jobs and sends their deltas as they come; the channel
+// closes after the last. wait returns when no job runs any more; cancel ctx
+// first unless the channel was drained.
+func (s *Server) generate(ctx context.Context, m *Model, jobs []chat.Request) (events <-chan event, wait func()) {
+	out := make(chan event, 2*parallel)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(parallel, len(jobs)) {
+		wg.Go(func() {
+			for i := range next {
+				s.generateOne(ctx, m, i, jobs[i], out)
+			}
+		})
+	}
+	wg.Go(func() {
+		defer close(next)
+		for i := range jobs {
+			select {
+			case next <- i:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(out)
+		close(done)
+	}()
+	return out, func() { <-done }
+}
+
+// generateOne sends the deltas of one job. A panic of the model ends this
+// request with an error, not the process.
+func (s *Server) generateOne(ctx context.Context, m *Model, i int, job chat.Request, out chan<- event) {
+	send := func(e event) bool {
+		select {
+		case out <- e:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			send(event{index: i, err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
+		}
+	}()
+	for d, err := range m.Model.Generate(ctx, job) {
+		if !send(event{i, d, err}) || err != nil {
+			return
+		}
+	}
+}
+
+// collect writes one JSON body when every choice is complete.
+func (s *Server) collect(w http.ResponseWriter, r *http.Request, events <-chan event, enc codec, t *tally, n int) {
+	answers := make([]answer, n)
+	for e := range events {
+		if e.err != nil {
+			s.fail(w, r, e.err)
+			return
+		}
+		t.count(e)
+		a := &answers[e.index]
+		a.text.WriteString(e.delta.Text)
+		a.logprobs = append(a.logprobs, e.delta.Logprobs...)
+		if e.delta.Finish != "" {
+			a.finish = e.delta.Finish
+		}
+	}
+	if r.Context().Err() != nil {
+		s.fail(w, r, r.Context().Err())
+		return
+	}
+	writeJSON(w, http.StatusOK, enc.whole(answers, t.usage))
+}
+
+// heartbeat is how often a stream that has nothing to say yet sends an SSE
+// comment, so that proxies keep the connection.
+const heartbeat = 15 * time.Second
+
+// stream writes each delta as it comes. Until the first one, an error is still
+// an HTTP status; afterwards it is an event, and the stream closes.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, events <-chan event, enc codec, t *tally, includeUsage bool) {
+	out := newStream(w)
+	opened := map[int]bool{}
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		var e event
+		var more bool
+		select {
+		case e, more = <-events:
+		case <-tick.C:
+			out.comment("waiting")
+			continue
+		}
+		switch {
+		case !more && r.Context().Err() != nil:
+			s.failStream(w, r, out, r.Context().Err())
+			return
+		case !more:
+			if includeUsage {
+				out.send(enc.usage(t.usage))
+			}
+			out.done()
+			return
+		case e.err != nil:
+			s.failStream(w, r, out, e.err)
+			return
+		}
+		t.count(e)
+		if !opened[e.index] {
+			opened[e.index] = true
+			if first := enc.open(e.index); first != nil {
+				out.send(first)
+			}
+		}
+		if e.delta.Text != "" || e.delta.Finish != "" || len(e.delta.Logprobs) > 0 {
+			out.send(enc.piece(e.index, e.delta))
+		}
+		if out.err != nil {
+			t.info.gone = true // the deferred cancel frees what is held for it
+			return
+		}
+	}
+}
+
+// fail answers a request that has sent nothing yet.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	refuse(w, r, s.translate(r, err))
+}
+
+// failStream ends a stream with an error: as a status if it has not begun.
+func (s *Server) failStream(w http.ResponseWriter, r *http.Request, out *stream, err error) {
+	api := s.translate(r, err)
+	if !out.begun {
+		refuse(w, r, api)
+		return
+	}
+	out.send(errorBody{api})
+}
+
+// translate logs what the client is not told and counts refusals.
+func (s *Server) translate(r *http.Request, err error) *apiError {
+	info := infoOf(r)
+	if r.Context().Err() != nil && !s.stopping() {
+		info.gone = true // nobody reads the answer
+	}
+	api := fromModel(err, info.id)
+	if info.gone {
+		api.Code = "client_left" // for the log
+	}
+	info.failure = api.Code
+	if api.Status == http.StatusInternalServerError {
+		s.opts.Log.Error("request failed", "request_id", info.id, "error", err)
+	}
+	if errors.Is(err, chat.ErrBusy) {
+		s.metrics.rejected.WithLabelValues(info.model).Inc()
+	}
+	return api
+}
+
+// tally counts the tokens and times of one request.
+type tally struct {
+	server *Server
+	model  *Model
+	info   *requestInfo
+	n      int // choices per prompt
+	usage  usage
+	last   map[int]time.Time // of each choice, when its last text came
+}
+
+// count takes in one event. The first text of a choice counts towards the time
+// to first token, each later one as a gap; text held back for a stop string or
+// a character's end makes a gap longer, as it does for the client.
+func (t *tally) count(e event) {
+	m, now := t.server.metrics, time.Now()
+	if e.delta.Text != "" {
+		if t.last == nil {
+			t.last = map[int]time.Time{}
+			t.info.first = now.Sub(t.info.start)
+		}
+		if before, ok := t.last[e.index]; ok {
+			m.itl.WithLabelValues(t.model.ID).Observe(now.Sub(before).Seconds())
+		} else {
+			m.ttft.WithLabelValues(t.model.ID).Observe(now.Sub(t.info.start).Seconds())
+		}
+		t.last[e.index] = now
+	}
+	if u := e.delta.Usage; u != nil {
+		before := t.usage
+		t.usage.add(u, e.index%t.n == 0)
+		m.promptTokens.WithLabelValues(t.model.ID).Add(float64(t.usage.Prompt - before.Prompt))
+		m.completionTokens.WithLabelValues(t.model.ID).Add(float64(u.CompletionTokens))
+		t.info.prompt, t.info.completion = t.usage.Prompt, t.usage.Completion
+	}
+	if e.delta.Finish != "" {
+		m.finished.WithLabelValues(t.model.ID, string(e.delta.Finish)).Inc()
+	}
+}

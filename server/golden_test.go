@@ -1,0 +1,52 @@
+package server
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files of testdata/golden anew")
+
+// TestGolden compares whole responses with files, byte for byte: what goes
+// over the wire is the contract with clients.
+func TestGolden(t *testing.T) {
+	tests := []struct{ name, path, body string }{
+		{"chat", "/v1/chat/completions", `{"model":"tiny","messages":[{"role":"user","content":"hi"}]}`},
+		{"chat_stream", "/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}],"stream":true}`},
+		{"chat_stream_usage", "/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}`},
+		{"chat_logprobs", "/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}],"logprobs":true,"top_logprobs":2,"max_completion_tokens":2}`},
+		{"chat_stream_logprobs", "/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}],"logprobs":true,"max_tokens":1,"stream":true}`},
+		{"text", "/v1/completions", `{"model":"tiny","prompt":"Once"}`},
+		{"text_stream_usage", "/v1/completions", `{"prompt":"Once","max_tokens":2,"stream":true,"stream_options":{"include_usage":true}}`},
+		{"text_echo_logprobs", "/v1/completions", `{"prompt":"Once","echo":true,"logprobs":1,"max_tokens":1}`},
+		{"text_echo_alone", "/v1/completions", `{"prompt":"Once","echo":true,"logprobs":0,"max_tokens":0}`},
+		{"text_stream_logprobs", "/v1/completions", `{"prompt":[1,2,3],"logprobs":1,"max_tokens":2,"stream":true}`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := testServer(t, &fakeModel{words: words("Hello <b>& \u00fcber 世界!")}, nil)
+			w := call(s, "POST", test.path, test.body)
+			file := filepath.Join("testdata", "golden", test.name+".txt")
+			got := w.Header().Get("Content-Type") + "\n\n" + w.Body.String()
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("response changed (-want +got):\n%s", diff)
+			}
+			if w.Code != 200 {
+				t.Errorf("got status %d, want 200", w.Code)
+			}
+		})
+	}
+}
