@@ -1,0 +1,251 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weft/compute/kernel"
+	"weft/compute/par"
+	"weft/compute/tensor"
+)
+
+// measurement is one line of `weft bench`: a speed, and what the machine could
+// have done in the same run.
+type measurement struct {
+	Name    string  `json:"name"`
+	Threads int     `json:"threads"`
+	Value   float64 `json:"value"`
+	Unit    string  `json:"unit"`
+	Share   float64 `json:"share"` // of the roofline below; 0: none applies
+	Of      string  `json:"of"`    // which roofline
+	Note    string  `json:"note,omitempty"`
+}
+
+// roofline is what this machine gives on some threads.
+type roofline struct {
+	pool  *par.Pool
+	flops float64 // FMA peak, FLOP/s
+	bytes float64 // read bandwidth, B/s
+}
+
+func measureRoofline(pool *par.Pool) roofline {
+	return roofline{pool, kernel.Peak(pool, 200*time.Millisecond), kernel.Bandwidth(pool, 300*time.Millisecond)}
+}
+
+// sampleTime is how long one sample runs at least, so that short kernels are
+// timed by the hundred.
+const sampleTime = 5 * time.Millisecond
+
+// compute measures work bound by arithmetic, flop per run of fn. Each sample is
+// held to the peak of the two milliseconds after it: on a shared machine the
+// peak of another moment says nothing. Speed and share are medians.
+func (r roofline) compute(name string, flop float64, d time.Duration, fn func()) measurement {
+	fn()
+	start := time.Now()
+	fn()
+	runs := 1 + int(sampleTime/max(time.Since(start), time.Microsecond))
+	var speeds, shares []float64
+	for start := time.Now(); len(speeds) < 3 || time.Since(start) < d; {
+		t := time.Now()
+		for range runs {
+			fn()
+		}
+		speed := flop * float64(runs) / time.Since(t).Seconds()
+		speeds = append(speeds, speed/1e9)
+		shares = append(shares, speed/kernel.Peak(r.pool, 0))
+	}
+	return measurement{name, r.pool.Size(), middle(speeds), "GFLOP/s", middle(shares), "FMA peak", ""}
+}
+
+// memory measures work bound by memory, bytes touched per run of fn: median.
+func (r roofline) memory(name string, bytes float64, d time.Duration, fn func()) measurement {
+	fn()
+	var speeds []float64
+	for start := time.Now(); len(speeds) < 3 || time.Since(start) < d; {
+		t := time.Now()
+		fn()
+		speeds = append(speeds, bytes/time.Since(t).Seconds())
+	}
+	speed := middle(speeds)
+	return measurement{name, r.pool.Size(), speed / 1e9, "GB/s", speed / r.bytes, "read bandwidth", ""}
+}
+
+// middle is the median; it sorts x.
+func middle(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+func (e *env) benchCmd() *cobra.Command {
+	var dir string
+	var each time.Duration
+	var only string
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure kernels, training and serving against this machine's roofline",
+		Long: `Bench reports medians, and beside each the share of what the same threads could
+do: of the arithmetic peak measured right after each sample, or of the memory
+bandwidth measured before. On a shared machine compare shares, not speeds.`,
+		Args: exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if only != "all" && only != "kernels" && only != "train" && only != "serve" {
+				return &usageError{fmt.Errorf("--only %s: want all, kernels, train or serve", only)}
+			}
+			if each <= 0 {
+				return &usageError{fmt.Errorf("--each is %v, want a positive time", each)}
+			}
+			if dir != "" { // a typo should not cost the measurements before it
+				if _, err := os.Stat(dir); err != nil {
+					return fmt.Errorf("model %s: %w", dir, err)
+				}
+			}
+			var all []measurement
+			bar := e.progress("bench")
+			show := func(m measurement) { all = append(all, m); bar.set(len(all), benchLines, m.Name) }
+			err := e.bench(cmd.Context(), only, dir, each, show)
+			bar.end()
+			if err != nil {
+				return err
+			}
+			return e.printBench(all)
+		},
+	}
+	c.Flags().StringVar(&dir, "model", "", "model folder for the serving part (default: random weights, about 10M)")
+	c.Flags().DurationVar(&each, "each", 300*time.Millisecond, "time per measurement")
+	c.Flags().StringVar(&only, "only", "all", "all, kernels, train or serve")
+	return c
+}
+
+// benchLines is about how many lines a whole run prints, for the bar.
+const benchLines = 35
+
+func (e *env) bench(ctx context.Context, only, dir string, each time.Duration, show func(measurement)) error {
+	pool := e.pool()
+	defer pool.Close()
+	if only == "all" || only == "kernels" {
+		pools := []*par.Pool{par.New(1)}
+		if pool.Size() > 1 {
+			pools = append(pools, pool)
+		}
+		for _, p := range pools {
+			if err := benchKernels(ctx, measureRoofline(p), each, show); err != nil {
+				return err
+			}
+		}
+	}
+	if only == "all" || only == "train" {
+		if err := benchTraining(ctx, measureRoofline(pool), each, show); err != nil {
+			return err
+		}
+	}
+	if only == "all" || only == "serve" {
+		return benchServing(ctx, measureRoofline(pool), dir, each, show)
+	}
+	return nil
+}
+
+func (e *env) printBench(all []measurement) error {
+	if e.json {
+		return json.NewEncoder(e.out).Encode(all)
+	}
+	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "what\tthreads\tspeed\tshare\tof\t")
+	for _, m := range all {
+		share := ""
+		if m.Share > 0 {
+			share = fmt.Sprintf("%.0f %%", 100*m.Share)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%.4g %s\t%s\t%s\t%s\n", m.Name, m.Threads, m.Value, m.Unit, share, m.Of, m.Note)
+	}
+	return w.Flush()
+}
+
+// benchKernels measures single kernels on one roofline.
+func benchKernels(ctx context.Context, r roofline, each time.Duration, show func(measurement)) error {
+	show(measurement{"FMA peak, float32", r.pool.Size(), r.flops / 1e9, "GFLOP/s", 1, "FMA peak", ""})
+	show(measurement{"read bandwidth", r.pool.Size(), r.bytes / 1e9, "GB/s", 1, "read bandwidth", ""})
+	rng := tensor.NewRNG(1)
+	random := func(n int) []float32 {
+		x := tensor.Alloc(n) // as weights and activations are
+		few := min(n, 4099)
+		rng.FillNormal(x[:few], 1)
+		for done := few; done < n; done *= 2 {
+			copy(x[done:], x[:done])
+		}
+		return x
+	}
+	for _, s := range []struct{ m, n, k int }{{512, 512, 512}, {1024, 1024, 1024}, {512, 5632, 2048}} {
+		a, b, c := random(s.m*s.k), random(s.k*s.n), tensor.Alloc(s.m*s.n)
+		flop := 2 * float64(s.m) * float64(s.n) * float64(s.k)
+		x, w := kernel.Matrix{Data: a, Stride: s.k}, kernel.Matrix{Data: b, Stride: s.k, T: true}
+		name := fmt.Sprintf("GEMM %dx%dx%d", s.m, s.n, s.k)
+		show(r.compute(name, flop, each, func() { kernel.Gemm(r.pool, c, s.n, x, w, s.m, s.n, s.k, false) }))
+		packed := kernel.Pack(w, s.k, s.n)
+		show(r.compute(name+", weights packed", flop, each, func() { kernel.GemmPacked(r.pool, c, s.n, x, packed, s.m, false) }))
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	const n, k = 32768, 2048
+	w := kernel.Pack(kernel.Matrix{Data: random(n * k), Stride: k, T: true}, k, n)
+	x, y := random(k), make([]float32, n)
+	show(r.memory("matrix-vector 32768x2048", 4*n*k, each, func() {
+		kernel.GemmPacked(r.pool, y, n, kernel.Matrix{Data: x, Stride: k}, w, 1, false)
+	}))
+	benchAttention(r, each, random, show)
+	benchVectors(r, each, random, show)
+	return ctx.Err()
+}
+
+// benchAttention counts the causal half only: 4*D FLOP per pair forward, 10*D
+// backward (scores again, and four products).
+func benchAttention(r roofline, each time.Duration, random func(int) []float32, show func(measurement)) {
+	const n, heads, dim = 256, 6, 64
+	h := kernel.Heads{Q: heads, KV: heads, Dim: dim}
+	spec := kernel.AttnSpec{Heads: h}
+	q, k, v, dout := random(n*heads*dim), random(n*heads*dim), random(n*heads*dim), random(n*heads*dim)
+	out, lse := make([]float32, n*heads*dim), make([]float32, n*heads)
+	dq, dk, dv := make([]float32, n*heads*dim), make([]float32, n*heads*dim), make([]float32, n*heads*dim)
+	blocks := make([]kernel.Block, n/kernel.BlockLen)
+	for i := range blocks {
+		blocks[i] = kernel.Block{K: make([]float32, h.BlockFloats()), V: make([]float32, h.BlockFloats())}
+		for slot := range kernel.BlockLen {
+			row := (i*kernel.BlockLen + slot) * heads * dim
+			blocks[i].Store(slot, k[row:], v[row:], h)
+		}
+	}
+	pairs := float64(heads) * n * (n + 1) / 2
+	show(r.compute("attention forward, n=256 d=64", 4*dim*pairs, each, func() {
+		r.pool.Run(heads, func(kv int) { kernel.Attend(out, q, lse, blocks, n, 0, kv, spec) })
+	}))
+	show(r.compute("attention backward, n=256 d=64", 10*dim*pairs, each, func() {
+		r.pool.Run(heads, func(kv int) { kernel.AttendBackward(dq, dk, dv, dout, q, k, v, out, lse, n, kv, spec) })
+	}))
+}
+
+// benchVectors runs the elementwise kernels on slices that fit no cache.
+func benchVectors(r roofline, each time.Duration, random func(int) []float32, show func(measurement)) {
+	const rows, cols = 4096, 2048
+	a, b, c, d := random(rows*cols), random(rows*cols), random(rows*cols), random(rows*cols)
+	gain := random(cols)
+	perRow := func(name string, bytesPerElement float64, fn func(lo, hi int)) {
+		show(r.memory(name, bytesPerElement*rows*cols, each, func() {
+			r.pool.Run(rows, func(i int) { fn(i*cols, (i+1)*cols) })
+		}))
+	}
+	perRow("RMSNorm", 8, func(lo, hi int) { kernel.RMSNorm(c[lo:hi], a[lo:hi], gain, 1e-6) })
+	perRow("SwiGLU", 12, func(lo, hi int) { kernel.SwiGLU(c[lo:hi], a[lo:hi], b[lo:hi]) })
+	perRow("cross-entropy with gradient", 8, func(lo, hi int) { kernel.CrossEntropy(c[lo:hi], a[lo:hi], 7, 1) })
+	o := kernel.AdamWParams{LR: 1e-4, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Correct1: 0.1, Correct2: 0.05, GradScale: 1}
+	for i := range d {
+		d[i] *= d[i]
+	}
+	perRow("AdamW", 28, func(lo, hi int) { kernel.AdamW(a[lo:hi], b[lo:hi], c[lo:hi], d[lo:hi], o) })
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"weft/chat"
+	"weft/infer/engine"
+	"weft/llm/local"
+)
+
+func (e *env) chatCmd() *cobra.Command {
+	var s samplingFlags
+	var o engine.Options
+	var system string
+	c := &cobra.Command{
+		Use:   "chat MODEL",
+		Short: "Talk to a model in the terminal",
+		Long: `Chat reads one message per line and streams the answers. A base model has no
+chat template, so there each line is a text that the model continues.
+
+  /reset   forget the conversation      Ctrl-C   stop the answer
+  /quit    leave (or Ctrl-D)`,
+		Args:              exactArgs("MODEL"),
+		ValidArgsFunction: modelArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ask, err := s.request(cmd)
+			if err != nil {
+				return err
+			}
+			return e.withModel(args[0], o, func(l *loaded, m *local.Model, eng *engine.Engine) error {
+				t := &talk{env: e, model: m, base: l.tmpl == nil, ask: ask, system: system}
+				if t.base {
+					if t.ask.MaxTokens == 0 {
+						t.ask.MaxTokens = min(baseTokens, eng.Window()/2)
+					}
+					fmt.Fprintf(e.err, "%s is a base model: it continues what you write.\n", l.name)
+				}
+				return t.loop(cmd.Context())
+			})
+		},
+	}
+	s.register(c, 0.8)
+	engineFlags(c, &o)
+	c.Flags().StringVar(&system, "system", "", "system message of the conversation")
+	return c
+}
+
+// talk is one conversation at the terminal.
+type talk struct {
+	env     *env
+	model   chat.Model
+	base    bool
+	system  string
+	ask     chat.Request // sampling, without a prompt
+	history []chat.Message
+}
+
+// baseTokens bounds what a base model, which has no end of turn, writes to one
+// line when --max-tokens is not given and its context takes that.
+const baseTokens = 200
+
+// maxLine bounds one message, in bytes.
+const maxLine = 1 << 20
+
+func (t *talk) loop(ctx context.Context) error {
+	t.reset()
+	lines := bufio.NewScanner(t.env.in)
+	lines.Buffer(nil, maxLine)
+	for {
+		if isTerminal(t.env.out) && !t.env.json {
+			fmt.Fprint(t.env.out, "> ")
+		}
+		if !lines.Scan() {
+			if errors.Is(lines.Err(), bufio.ErrTooLong) {
+				return fmt.Errorf("chat: a line is longer than %d bytes", maxLine)
+			}
+			return lines.Err()
+		}
+		switch line := strings.TrimSpace(lines.Text()); line {
+		case "":
+		case "/quit", "/exit":
+			return nil
+		case "/reset":
+			t.reset()
+		default:
+			if strings.HasPrefix(line, "/") {
+				fmt.Fprintf(t.env.err, "unknown command %q; there are /reset and /quit\n", line)
+				continue
+			}
+			if err := t.turn(ctx, line); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (t *talk) reset() {
+	t.history = nil
+	if t.system != "" {
+		t.history = []chat.Message{{Role: chat.System, Content: t.system}}
+	}
+}
+
+// turn answers one line. Ctrl-C stops the answer and keeps what came. A line
+// that does not fit the context any more is forgotten, the talk goes on.
+func (t *talk) turn(ctx context.Context, line string) error {
+	turn, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.env.interrupt.Store(&cancel)
+	defer t.env.interrupt.Store(nil)
+
+	r := t.ask
+	if t.base {
+		r.Prompt = line
+	} else {
+		t.history = append(t.history, chat.Message{Role: chat.User, Content: line})
+		r.Messages = t.history
+	}
+	var said strings.Builder
+	err := t.env.printCompletion(keep(&said, t.model.Generate(turn, r)))
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		fmt.Fprintln(t.env.out, " [stopped]")
+		err = nil
+	}
+	var full *chat.ContextError
+	if errors.As(err, &full) {
+		fmt.Fprintf(t.env.err, "%v, or /reset to forget the conversation\n", full)
+		t.history = t.history[:max(0, len(t.history)-1)]
+		return nil
+	}
+	if !t.base {
+		t.history = append(t.history, chat.Message{Role: chat.Assistant, Content: said.String()})
+	}
+	return err
+}

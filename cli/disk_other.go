@@ -1,0 +1,6 @@
+//go:build !unix
+
+package cli
+
+// diskFree is unknown here.
+func diskFree(string) uint64 { return 0 }

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"weft/chat"
+)
+
+// samplingFlags are the knobs of one generation. A flag that was not given
+// leaves the default of chat.Sampling.
+type samplingFlags struct {
+	temperature, topP, minP         float64
+	repetition, presence, frequency float64
+	topK, maxTokens                 int
+	seed                            uint64
+	stop                            []string
+}
+
+func (s *samplingFlags) register(c *cobra.Command, temperature float64) {
+	f := c.Flags()
+	f.Float64Var(&s.temperature, "temperature", temperature, "randomness; 0 always takes the likeliest token")
+	f.Float64Var(&s.topP, "top-p", 1, "sample from the likeliest tokens that hold this share")
+	f.IntVar(&s.topK, "top-k", 0, "sample from the k likeliest tokens; 0: all")
+	f.Float64Var(&s.minP, "min-p", 0, "drop tokens below this share of the likeliest one")
+	f.Float64Var(&s.repetition, "repetition-penalty", 1, "above 1 makes tokens seen before less likely")
+	f.Float64Var(&s.presence, "presence-penalty", 0, "subtract from the logit of tokens generated before")
+	f.Float64Var(&s.frequency, "frequency-penalty", 0, "subtract per time a token was generated before")
+	f.Uint64Var(&s.seed, "seed", 0, "random seed; the same seed gives the same text (default: random)")
+	f.IntVar(&s.maxTokens, "max-tokens", 0, "tokens to generate at most (default: up to the context)")
+	f.StringArrayVar(&s.stop, "stop", nil, "text that ends the generation; may be given several times")
+}
+
+// request fills a chat.Request with the sampling of the flags.
+func (s *samplingFlags) request(c *cobra.Command) (chat.Request, error) {
+	if s.maxTokens < 0 {
+		return chat.Request{}, &usageError{fmt.Errorf("%s: --max-tokens is %d, want 1 or more, or 0 for up to the context", c.Name(), s.maxTokens)}
+	}
+	r := chat.Request{
+		Sampling: chat.Sampling{
+			Temperature: &s.temperature, TopP: &s.topP, TopK: s.topK, MinP: s.minP,
+			RepetitionPenalty: s.repetition, PresencePenalty: s.presence, FrequencyPenalty: s.frequency,
+		},
+		MaxTokens: s.maxTokens, Stop: s.stop, Logprobs: -1,
+	}
+	if c.Flags().Changed("seed") {
+		r.Sampling.Seed = &s.seed
+	}
+	return r, nil
+}
+
+// completion is what run and chat print with --json.
+type completion struct {
+	Text   string            `json:"text"`
+	Finish chat.FinishReason `json:"finish_reason"`
+	Usage  *chat.Usage       `json:"usage,omitempty"`
+}
+
+// stream writes an answer as it comes and returns it whole.
+func stream(w io.Writer, answer iter.Seq2[chat.Delta, error]) (completion, error) {
+	var c completion
+	for d, err := range answer {
+		if err != nil {
+			return c, err
+		}
+		if _, err := io.WriteString(w, d.Text); err != nil {
+			return c, err
+		}
+		c.Text += d.Text
+		if d.Finish != "" {
+			c.Finish, c.Usage = d.Finish, d.Usage
+		}
+	}
+	return c, nil
+}
+
+// printCompletion streams an answer to standard output, or prints it as JSON.
+func (e *env) printCompletion(answer iter.Seq2[chat.Delta, error]) error {
+	if e.json {
+		c, err := stream(io.Discard, answer)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(e.out).Encode(c)
+	}
+	if _, err := stream(e.out, answer); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(e.out)
+	return err
+}
+
+// keep copies an answer's text into b as it passes.
+func keep(b *strings.Builder, answer iter.Seq2[chat.Delta, error]) iter.Seq2[chat.Delta, error] {
+	return func(yield func(chat.Delta, error) bool) {
+		for d, err := range answer {
+			b.WriteString(d.Text)
+			if !yield(d, err) {
+				return
+			}
+		}
+	}
+}
