@@ -1,0 +1,154 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"weft/internal/testkit"
+	"weft/model/zoo"
+	"weft/text/corpus"
+	"weft/text/tokenizer"
+)
+
+// TestOfficialClients builds the program, serves a model of random weights,
+// and lets the official OpenAI clients walk through the API. A client that is
+// not installed is skipped with the command that installs it.
+func TestOfficialClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and starts it: not in short mode")
+	}
+	root := testkit.Root(t)
+	clients := []struct {
+		name, missing, hint string
+		command             []string
+	}{
+		{"js", filepath.Join(root, "e2e/js/node_modules/openai"), "cd e2e/js && npm ci", []string{"node", "client.mjs"}},
+		{"python", filepath.Join(root, "e2e/python/.venv/bin/python"),
+			"python3 -m venv e2e/python/.venv && e2e/python/.venv/bin/pip install -r e2e/python/requirements.txt",
+			[]string{filepath.Join(root, "e2e/python/.venv/bin/python"), "client.py"}},
+	}
+	var s *served
+	for _, c := range clients {
+		if _, err := os.Stat(c.missing); err == nil && s == nil {
+			s = serve(t, root)
+		}
+	}
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := os.Stat(c.missing); err != nil {
+				t.Skipf("the client is not installed (%s)", c.hint)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, c.command[0], c.command[1:]...)
+			cmd.Dir = filepath.Join(root, "e2e", c.name)
+			cmd.Env = append(os.Environ(), "OPENAI_BASE_URL="+s.url+"/v1", "OPENAI_API_KEY="+s.key, "WEFT_MODEL="+s.model, "NO_PROXY=127.0.0.1")
+			out, err := cmd.CombinedOutput()
+			t.Logf("%s", out)
+			if err != nil {
+				t.Errorf("%v; the server said:\n%s", err, s.log.String())
+			}
+		})
+	}
+}
+
+// served is a running program.
+type served struct {
+	url, key, model string
+	log             lockedBuffer
+}
+
+// serve builds the program, writes a model folder and starts it until the
+// test ends; then the program must stop by itself when asked to.
+func serve(t *testing.T, root string) *served {
+	t.Helper()
+	dir := t.TempDir()
+	bin, folder := filepath.Join(dir, "weft"), filepath.Join(dir, "tiny")
+	build := exec.Command("go", "build", "-o", bin, "./cmd/weft")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	writeModel(t, folder)
+
+	s := &served{key: "key-of-the-test", model: "tiny"}
+	cmd := exec.Command(bin, "serve", folder, "--addr", "127.0.0.1:0", "--api-key", s.key)
+	cmd.Dir, cmd.Stderr = dir, &s.log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+		defer kill.Stop()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("weft serve did not stop cleanly: %v\n%s", err, s.log.String())
+		}
+	})
+	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+	lines := bufio.NewScanner(out)
+	for s.url == "" && lines.Scan() {
+		s.url = address.FindString(lines.Text())
+	}
+	if s.url == "" {
+		t.Fatalf("weft serve printed no address:\n%s", s.log.String())
+	}
+	go io.Copy(io.Discard, out)
+	return s
+}
+
+// writeModel makes a model folder: random weights, and a tokenizer trained on
+// a little text.
+func writeModel(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tmpl := weftTemplate(t)
+	text := func(yield func(string, error) bool) { yield(corpus.Sample(1, 20_000), nil) }
+	tok, err := tokenizer.Train(t.Context(), text, tokenizer.TrainOptions{VocabSize: 400, Special: tmpl.Specials()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"tokenizer": tok.Save(filepath.Join(dir, "tokenizer.json")),
+		"template":  tmpl.Save(dir),
+		"model":     zoo.Save(dir, tinyLlama(tok.VocabSize()), nil),
+	} {
+		if err != nil {
+			t.Fatalf("save %s: %v", what, err)
+		}
+	}
+}
+
+// lockedBuffer is written by the program's output and read by a failing test.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
