@@ -13,17 +13,20 @@ type Role string
 
 // The roles of the chat protocols.
 const (
-	System    Role = "system"
-	User      Role = "user"
-	Assistant Role = "assistant"
-	Tool      Role = "tool"
+	System     Role = "system"
+	User       Role = "user"
+	Assistant  Role = "assistant"
+	ToolResult Role = "tool" // what a tool call came to
 )
 
-// Message is one turn.
+// Message is one turn. Its JSON is that of the OpenAI protocol, which data sets
+// of conversations share.
 type Message struct {
-	Role    Role   `json:"role"`
-	Content string `json:"content"`
-	Name    string `json:"name,omitempty"`
+	Role       Role       `json:"role"`
+	Content    string     `json:"content"`
+	Name       string     `json:"name,omitempty"`
+	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`   // of an assistant, behind its content
+	ToolCallID string     `json:"tool_call_id,omitempty"` // of a tool's result: the call it answers
 }
 
 // Sampling is how the next token is chosen. The zero value of a pointer field
@@ -46,6 +49,7 @@ type Request struct {
 	Messages  []Message
 	Prompt    string
 	PromptIDs []int32
+	Tools     []Tool // what the model may call; only with Messages; none
 
 	Sampling  Sampling
 	MaxTokens int      // up to the context when zero; negative: none, for an echo alone
@@ -61,8 +65,9 @@ type FinishReason string
 
 // The reasons of the OpenAI protocol.
 const (
-	FinishStop   FinishReason = "stop"
-	FinishLength FinishReason = "length"
+	FinishStop      FinishReason = "stop"
+	FinishLength    FinishReason = "length"
+	FinishToolCalls FinishReason = "tool_calls" // stopped by itself, and made at least one call
 )
 
 // TokenLogprob is one token with its log-probability and alternatives. Before
@@ -76,12 +81,14 @@ type TokenLogprob struct {
 }
 
 // Delta is one piece of an answer. Text is always valid UTF-8; pieces of a
-// character wait for the rest. The last delta has Finish and Usage.
+// character wait for the rest. Tool calls come whole, in the order made, and
+// behind the text. The last delta has Finish and Usage.
 type Delta struct {
-	Text     string
-	Logprobs []TokenLogprob
-	Finish   FinishReason
-	Usage    *Usage
+	Text      string
+	Logprobs  []TokenLogprob // of text; tokens of a tool call have none
+	ToolCalls []ToolCall
+	Finish    FinishReason
+	Usage     *Usage
 }
 
 // Usage counts tokens. A sampled end mark counts as a completion token although

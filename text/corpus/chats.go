@@ -154,7 +154,7 @@ func parseChat(line []byte, where string) (Chat, error) {
 	}
 	for i, m := range c.Messages {
 		switch m.Role {
-		case chat.System, chat.User, chat.Assistant, chat.Tool:
+		case chat.System, chat.User, chat.Assistant, chat.ToolResult:
 		default:
 			return Chat{}, fmt.Errorf("%s: message %d: unknown role %q: want system, user, assistant or tool", where, i, m.Role)
 		}

@@ -102,7 +102,7 @@ func check(msgs []chat.Message, o Options) error {
 	}
 	for i, m := range msgs {
 		switch m.Role {
-		case chat.System, chat.User, chat.Assistant, chat.Tool:
+		case chat.System, chat.User, chat.Assistant, chat.ToolResult:
 		default:
 			return fmt.Errorf("message %d: %w %q: want system, user, assistant or tool", i, ErrRole, m.Role)
 		}

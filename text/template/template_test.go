@@ -125,7 +125,7 @@ func TestRenderEqualsJinja(t *testing.T) {
 func TestMaskIsTheAnswersAndTheirEnds(t *testing.T) {
 	msgs := []chat.Message{
 		{Role: chat.System, Content: "s"}, {Role: chat.User, Content: "u"}, {Role: chat.Assistant, Content: "first"},
-		{Role: chat.Tool, Content: "t"}, {Role: chat.Assistant, Content: "second"},
+		{Role: chat.ToolResult, Content: "t"}, {Role: chat.Assistant, Content: "second"},
 	}
 	for name, want := range map[string]string{
 		"weft":   "first<|end|>|second<|end|>",
@@ -207,7 +207,7 @@ func drawMessages(t *rapid.T, tmpl *Template) []chat.Message {
 	words := rapid.OneOf(rapid.String(), rapid.SampledFrom(append(tmpl.Specials(), "<|", "user", "\n")))
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) chat.Message {
 		return chat.Message{
-			Role:    rapid.SampledFrom([]chat.Role{chat.System, chat.User, chat.Assistant, chat.Tool}).Draw(t, "role"),
+			Role:    rapid.SampledFrom([]chat.Role{chat.System, chat.User, chat.Assistant, chat.ToolResult}).Draw(t, "role"),
 			Content: strings.Join(rapid.SliceOfN(words, 0, 5).Draw(t, "words"), ""),
 		}
 	}), 1, 6).Draw(t, "messages")
