@@ -1,0 +1,72 @@
+package quant
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Q8Block is how many values share a scale. The last block of a row may be
+// shorter.
+const Q8Block = 32
+
+// ErrRange says that a value cannot be kept in blocks.
+var ErrRange = errors.New("value outside the range of 8-bit blocks")
+
+// Q8Scales is the number of scales, one per block, of a row of n values.
+func Q8Scales(n int) int { return (n + Q8Block - 1) / Q8Block }
+
+// Q8Encode writes the row x as integers q [len(x)] and scales d
+// [Q8Scales(len(x))], float16 bits. NaN, infinity and blocks whose scale no
+// float16 holds (a value beyond about 8.3 million) are an error that wraps
+// ErrRange and says where.
+//
+// Encoding what Q8Decode gave yields the same integers and scales again, but
+// for blocks so small (below 4e-6) that their scale is zero in float16.
+//
+// Source: quantize_row_q8_0_ref of ggml. There too the integers are found with
+// the scale before its rounding, by its reciprocal, halves away from zero.
+func Q8Encode(q []int8, d []uint16, x []float32) error {
+	q8Sizes(len(q), len(d), len(x))
+	for b := range d {
+		lo, hi := b*Q8Block, min((b+1)*Q8Block, len(x))
+		var top float32
+		for i, v := range x[lo:hi] {
+			a := float32(math.Abs(float64(v)))
+			if !(a <= math.MaxFloat32) {
+				return fmt.Errorf("%w: value %d of the row is %g", ErrRange, lo+i, v)
+			}
+			top = max(top, a)
+		}
+		scale := top / 127
+		if d[b] = ToHalf(scale); d[b] == 0x7c00 {
+			return fmt.Errorf("%w: values %d to %d of the row reach %g, too large for a float16 scale", ErrRange, lo, hi-1, top)
+		}
+		inverse := 1 / scale
+		if math.IsInf(float64(inverse), 0) { // all zero, or next to it
+			inverse = 0
+		}
+		for i, v := range x[lo:hi] {
+			q[lo+i] = int8(math.Round(float64(v * inverse)))
+		}
+	}
+	return nil
+}
+
+// Q8Decode writes the float32 values of a row of integers q and scales d into
+// x, len(q) values: exactly q times the scale, rounded once.
+func Q8Decode(x []float32, q []int8, d []uint16) {
+	q8Sizes(len(q), len(d), len(x))
+	for b, h := range d {
+		scale := FromHalf(h)
+		for i := b * Q8Block; i < min((b+1)*Q8Block, len(x)); i++ {
+			x[i] = float32(q[i]) * scale
+		}
+	}
+}
+
+func q8Sizes(q, d, x int) {
+	if q != x || d != Q8Scales(x) {
+		panic(fmt.Sprintf("quant: %d integers and %d scales for %d values, want %d and %d", q, d, x, x, Q8Scales(x)))
+	}
+}
