@@ -5,8 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"weft/model/weights/safetensors"
+)
+
+// A folder counts as busy when it still is after so many tries.
+const (
+	claimTries = 5
+	claimWait  = 10 * time.Millisecond
 )
 
 // Claim takes dir, made first if it is not there, for one run: until release is
@@ -25,7 +32,12 @@ func Claim(dir string) (found bool, release func() error, err error) {
 		os.Remove(dir) // only succeeds on an empty folder: a run that never began leaves nothing
 		return d.Close()
 	}
-	if !lock(d) {
+	free := lock(d)
+	for i := 0; i < claimTries && !free; i++ { // whoever looks at the run has a share of the lock for an instant
+		time.Sleep(claimWait)
+		free = lock(d)
+	}
+	if !free {
 		d.Close()
 		return false, nil, fmt.Errorf("train: %s: %w", dir, ErrBusy)
 	}

@@ -58,6 +58,11 @@ func readState(path string) (*State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
+	return parseState(data, path)
+}
+
+// parseState reads the text of a state.json; path is for its errors.
+func parseState(data []byte, path string) (*State, error) {
 	s := new(State)
 	if err := json.Unmarshal(data, s); err != nil {
 		return nil, fmt.Errorf("train: %s: %w", path, err)
