@@ -81,6 +81,7 @@ func loopFlags(c *cobra.Command, o *train.Options) {
 	f.Var((*orNone)(&o.Optim.Clip), "clip", "gradient norm to clip at; 0: never (default 1)")
 	f.IntVar(&o.EvalEvery, "eval-every", 0, "steps between looks at held-out data; -1: only at the ends (default: a tenth of the run)")
 	f.IntVar(&o.SaveEvery, "save-every", 0, "steps between checkpoints (default: as often as costs 1 % of the time)")
+	f.IntVar(&o.KeepEvery, "keep-every", 0, "steps between models kept for good, as folders step-000500 in the run's that serve and score (default: none)")
 	f.BoolVar(&o.Remat, "remat", false, "recompute activations in the backward: less memory, a third more work")
 }
 

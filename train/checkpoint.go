@@ -24,32 +24,37 @@ const (
 // save writes a checkpoint of where the run stands.
 func (l *Loop) save() error {
 	from := time.Now()
-	s := l.state
-	s.Version, s.Kind, s.Lineage, s.RNG = stateVersion, l.Kind, l.Lineage, l.RNG
-	s.Seconds = l.clock.elapsed().Seconds()
-	s.Cursor = l.Source.Cursor()
-	s.Speed = l.speed()
 	if err := l.finiteWeights(); err != nil {
 		return err
 	}
-	var err error
-	if s.Settings, err = json.Marshal(l.Settings); err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(s, "", "  ")
+	text, err := l.record()
 	if err != nil {
 		return err
 	}
 	if err := l.metrics.sync(); err != nil {
 		return err
 	}
-	if err := l.store.Save(s.Step, l.artifacts(text)); err != nil {
+	step := l.state.Step
+	if err := l.store.Save(step, l.artifacts(text)); err != nil {
 		return err
 	}
 	l.clock.saved = time.Now()
 	l.clock.save = time.Since(from)
-	l.Observer.Tell(&Saved{Step: s.Step, Path: l.store.Path(s.Step), Took: l.clock.save})
+	l.Observer.Tell(&Saved{Step: step, Path: l.store.Path(step), Took: l.clock.save})
 	return nil
+}
+
+// record is state.json of where the run stands.
+func (l *Loop) record() (text []byte, err error) {
+	s := l.state
+	s.Version, s.Kind, s.Lineage, s.RNG = stateVersion, l.Kind, l.Lineage, l.RNG
+	s.Seconds = l.clock.elapsed().Seconds()
+	s.Cursor = l.Source.Cursor()
+	s.Speed = l.speed()
+	if s.Settings, err = json.Marshal(l.Settings); err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(s, "", "  ")
 }
 
 // artifacts are the files of a checkpoint; weights and state are shown in the

@@ -37,6 +37,7 @@ type Options struct {
 	EvalEvery  int            // steps between evaluations; a tenth of the run, none before the end when negative
 	SaveEvery  int            // steps between checkpoints; as many as fit 1 % of the time, at least 20 s apart
 	Keep       int            // newest checkpoints kept; 2
+	KeepEvery  int            // steps between models kept for good, in folders step-000500 of the run's; none
 	NoDecay    []string       // name endings of matrices without weight decay, such as "embed_tokens.weight"; none
 	Remat      bool           // recompute each block in the backward: less memory, a third more work; false
 	Threads    int            // GOMAXPROCS
@@ -58,8 +59,8 @@ func (o Options) Validate() error {
 // ValidateGiven is Validate before any rule has filled in what is zero: to be
 // asked before work is spent on a run that cannot begin.
 func (o Options) ValidateGiven() error {
-	if o.Accumulate < 0 || o.Steps < 0 || o.Budget < 0 || o.Warmup < 0 || o.Keep < 0 || o.Threads < 0 {
-		return errors.New("train: accumulate, steps, budget, warmup, keep and threads must not be negative")
+	if o.Accumulate < 0 || o.Steps < 0 || o.Budget < 0 || o.Warmup < 0 || o.Keep < 0 || o.KeepEvery < 0 || o.Threads < 0 {
+		return errors.New("train: accumulate, steps, budget, warmup, keep, keep every and threads must not be negative")
 	}
 	if o.Schedule.Peak == 0 {
 		o.Schedule.Peak = 1 // a rule's
@@ -229,6 +230,11 @@ func (l *Loop) update() error {
 	}
 	if l.evalDue() {
 		if err := l.evaluate(); err != nil {
+			return err
+		}
+	}
+	if l.KeepEvery > 0 && l.state.Step%l.KeepEvery == 0 {
+		if err := l.snapshot(); err != nil {
 			return err
 		}
 	}
