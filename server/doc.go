@@ -1,13 +1,15 @@
 // Package server puts chat models on HTTP in the shapes that existing clients
 // speak: OpenAI's chat completions, completions and models, with streaming as
-// server-sent events, plus /health, /metrics and a page.
+// server-sent events, plus /health, /metrics, a page, and what that page asks
+// beside: /api/models (what is loaded) and /api/runs (training runs).
 //
 //	request -> guard (id, log, panics, Host, Origin, key) -> decode -> chat.Request x n
 //	                                                                      |
 //	response <- encode (one JSON body, or "data: {...}" events) <- chat.Delta stream
 //
-// It sees models only as chat.Model and engines only as a Stats function. It
-// knows no tokenizer, template, cache page or weight.
+// It sees models only as chat.Model, engines only as a Stats function and
+// training only as Runs. It knows no tokenizer, template, cache page or weight,
+// and reads no file of a run.
 //
 // Three rules for fields of a request:
 //

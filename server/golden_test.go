@@ -2,6 +2,7 @@ package server
 
 import (
 	"flag"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -29,24 +30,39 @@ func TestGolden(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s := testServer(t, &fakeModel{words: words("Hello <b>& \u00fcber 世界!")}, nil)
-			w := call(s, "POST", test.path, test.body)
-			file := filepath.Join("testdata", "golden", test.name+".txt")
-			got := w.Header().Get("Content-Type") + "\n\n" + w.Body.String()
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("response changed (-want +got):\n%s", diff)
-			}
-			if w.Code != 200 {
-				t.Errorf("got status %d, want 200", w.Code)
-			}
+			compareGolden(t, test.name, call(s, "POST", test.path, test.body))
 		})
+	}
+}
+
+// TestGoldenAPI does so for what the page asks beside.
+func TestGoldenAPI(t *testing.T) {
+	s := testServer(t, &fakeModel{}, func(o *Options) { apiServer(t, o) })
+	for name, path := range map[string]string{
+		"api_models": "/api/models", "api_runs": "/api/runs", "api_run": "/api/runs/deep/base", "api_run_from": "/api/runs/deep/base?from=2", "api_run_end": "/api/runs/deep/base?from=3",
+	} {
+		t.Run(name, func(t *testing.T) { compareGolden(t, name, call(s, "GET", path, "")) })
+	}
+}
+
+// compareGolden compares a whole response with its file, byte for byte.
+func compareGolden(t *testing.T, name string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	file := filepath.Join("testdata", "golden", name+".txt")
+	got := w.Header().Get("Content-Type") + "\n\n" + w.Body.String()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("response changed (-want +got):\n%s", diff)
+	}
+	if w.Code != 200 {
+		t.Errorf("got status %d, want 200", w.Code)
 	}
 }

@@ -22,10 +22,11 @@ type Model struct {
 	Model   chat.Model   // required
 	Context int          // tokens it takes, shown to clients; unknown
 	Created time.Time    // shown to clients; start of the server
-	Stats   func() Stats // engine counters for /metrics; none
+	Stats   func() Stats // engine counters for /metrics and /api/models; none
+	About   About        // what /api/models says beside
 }
 
-// Stats is what /metrics shows of an engine.
+// Stats is what /metrics and /api/models show of an engine.
 type Stats struct {
 	Running     int // sequences being computed
 	Waiting     int // sequences in the queue
@@ -40,6 +41,7 @@ type Options struct {
 	Models   []Model       // the first answers requests that name none
 	Key      string        // API key, as "Authorization: Bearer KEY"; none
 	Page     fs.FS         // static chat page with an index.html; none
+	Runs     Runs          // training runs for /api/runs; none
 	Log      *slog.Logger  // one line per request; discarded
 	Hosts    []string      // names accepted in Host without a key, beside loopback's; none
 	Origins  []string      // origins whose pages may call the API, as "https://name:port"; none
@@ -108,6 +110,9 @@ func (s *Server) routes() (http.Handler, error) {
 	keyed("GET", "/v1/models/{id...}", s.showModel)
 	keyed("POST", "/v1/chat/completions", s.chatCompletions)
 	keyed("POST", "/v1/completions", s.completions)
+	keyed("GET", "/api/models", s.aboutModels)
+	keyed("GET", "/api/runs", s.listRuns)
+	keyed("GET", "/api/runs/{id...}", s.showRun)
 	keyed("GET", "/metrics", s.metrics.handler().ServeHTTP)
 	open("GET", "/health", s.health)
 	if s.opts.Page != nil {
@@ -161,7 +166,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *apiE
 	switch {
 	case errors.As(err, &large):
 		return nil, &apiError{Status: http.StatusRequestEntityTooLarge, Type: invalidRequest, Code: "request_too_large",
-			Message: fmt.Sprintf("the body is larger than %d bytes, the limit of this server", s.opts.MaxBody)}
+			Message: bodySize(r) + fmt.Sprintf(" and the limit of this server is %d bytes; nothing is cut silently", s.opts.MaxBody)}
 	case err != nil:
 		return nil, &apiError{Status: http.StatusBadRequest, Type: invalidRequest, Code: "incomplete_body",
 			Message: "the body did not arrive in full: " + err.Error()}
@@ -170,6 +175,14 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *apiE
 			Message: fmt.Sprintf("the body must be UTF-8, got another byte at offset %d", invalidAt(body))}
 	}
 	return body, nil
+}
+
+// bodySize says how large a body is, as far as its header tells.
+func bodySize(r *http.Request) string {
+	if r.ContentLength < 0 {
+		return "the body goes on"
+	}
+	return fmt.Sprintf("the body has %d bytes", r.ContentLength)
 }
 
 // invalidAt is the offset of the first byte of b that is no UTF-8.

@@ -150,7 +150,10 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 	wantError(t, call(s, "DELETE", "/v1/models/tiny", ""), 405, "method_not_allowed", "")
 	small := testServer(t, &fakeModel{}, func(o *Options) { o.MaxBody = 10 })
-	wantError(t, call(small, "POST", "/v1/completions", hello), 413, "request_too_large", "")
+	msg := wantError(t, call(small, "POST", "/v1/completions", hello), 413, "request_too_large", "")
+	if !strings.Contains(msg, fmt.Sprintf("has %d bytes", len(hello))) || !strings.Contains(msg, "limit of this server is 10 bytes") {
+		t.Errorf("message %q lacks the counts", msg)
+	}
 	wantError(t, call(s, "POST", "/v1/completions", "{\"prompt\":\"caf\xe9\"}"), 400, "invalid_json", "")
 	if w := call(s, "GET", "/health", ""); w.Code != 200 || w.Body.String() != "{\"status\":\"ok\"}\n" {
 		t.Errorf("health: %d %s", w.Code, w.Body)
