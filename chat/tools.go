@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Tool is a function that a model may call. Its JSON is OpenAI's,
@@ -38,6 +39,32 @@ type entry struct {
 	ID       *string   `json:"id,omitempty"`
 	Type     *string   `json:"type,omitempty"`
 	Function *function `json:"function,omitempty"`
+}
+
+// Check returns an error unless the tool's name is one (letters, digits, _, -
+// and ., at most 64) and its parameters are a JSON Schema of an object.
+func (t Tool) Check() error {
+	odd := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.", r))
+	}
+	if t.Name == "" || len(t.Name) > 64 || strings.ContainsFunc(t.Name, odd) {
+		return fmt.Errorf("a tool is named %.80q: want 1 to 64 letters, digits, _, - and .", t.Name)
+	}
+	if len(t.Parameters) == 0 {
+		return nil
+	}
+	var schema struct {
+		Type       *string
+		Properties map[string]json.RawMessage
+		Required   []string
+	}
+	if err := json.Unmarshal(t.Parameters, &schema); err != nil {
+		return fmt.Errorf("tool %s: its parameters are not a JSON Schema of an object: %w", t.Name, err)
+	}
+	if schema.Type != nil && *schema.Type != "object" {
+		return fmt.Errorf("tool %s: its parameters are of type %q, want \"object\"", t.Name, *schema.Type)
+	}
+	return nil
 }
 
 // MarshalJSON implements json.Marshaler.

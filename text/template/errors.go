@@ -7,5 +7,6 @@ var (
 	ErrNoMessages = errors.New("the conversation has no messages")
 	ErrRole       = errors.New("unknown role")
 	ErrMarker     = errors.New("the tokenizer lacks a special token of the template")
+	ErrTools      = errors.New("this model cannot use tools")
 	ErrUnknown    = errors.New("unknown chat template")
 )

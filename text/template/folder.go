@@ -28,6 +28,21 @@ var plainChatML = [...]string{
 	"{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
 }
 
+// plainWeft is the text of the built-in "weft" from before there were tools.
+const plainWeft = `{%- if not messages %}
+    {{- raise_exception('no messages') }}
+{%- endif %}
+{{- bos_token }}
+{%- for message in messages %}
+    {%- if message['role'] not in ['system', 'user', 'assistant', 'tool'] %}
+        {{- raise_exception('unknown role ' + message['role']) }}
+    {%- endif %}
+    {{- '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|assistant|>' }}
+{%- endif %}`
+
 // Save writes the template into tokenizer_config.json of a model folder:
 // chat_template (Jinja), bos_token, eos_token and our name of it. Other keys
 // of an existing file stay.
@@ -107,7 +122,7 @@ func Load(dir string) (*Template, error) {
 // renders reports whether a Jinja text is known to be this template.
 func (t *Template) renders(jinja string) bool {
 	jinja = strings.TrimSuffix(jinja, "\n")
-	return jinja == t.jinja || t.name == "chatml" && slices.Contains(plainChatML[:], jinja)
+	return jinja == t.jinja || slices.Contains(t.known, jinja)
 }
 
 // readConfig returns our template name and the Jinja text of a

@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"weft/chat"
@@ -9,14 +10,15 @@ import (
 
 // Options changes how Render ends. The zero value renders the messages alone.
 type Options struct {
-	GenerationPrompt bool // open an assistant turn after the last message; false
-	Continue         bool // leave the last message, an assistant's, open; false
+	GenerationPrompt bool        // open an assistant turn after the last message; false
+	Continue         bool        // leave the last message, an assistant's, open; false
+	Tools            []chat.Tool // what the assistant may call, told in front of everything; none
 }
 
 // Rendered is a conversation as the model sees it.
 type Rendered struct {
 	IDs  []int32 // [tokens]
-	Mask []bool  // [tokens] true: an assistant's content or the end of its turn
+	Mask []bool  // [tokens] true: an assistant's content, its tool calls or the end of its turn
 	Text string  // what the ids decode to
 }
 
@@ -36,6 +38,9 @@ func (t *Template) Render(tok Encoder, msgs []chat.Message, addGenerationPrompt 
 // RenderWith is Render with all its options.
 func (t *Template) RenderWith(tok Encoder, msgs []chat.Message, o Options) (Rendered, error) {
 	parts, err := t.parts(msgs, o)
+	if err == nil && usesTools(msgs, o) {
+		err = t.CheckTools(tok)
+	}
 	if err != nil {
 		return Rendered{}, fmt.Errorf("template %s: %w", t.name, err)
 	}
@@ -59,7 +64,11 @@ func (t *Template) Text(msgs []chat.Message, o Options) (string, error) {
 // joined, so that they are tokenised together as other programs do; an
 // assistant's words are tokenised by themselves, as they are when generated.
 func (t *Template) parts(msgs []chat.Message, o Options) ([]part, error) {
-	if err := check(msgs, o); err != nil {
+	if err := t.check(msgs, o); err != nil {
+		return nil, err
+	}
+	tools, err := toolLines(o.Tools)
+	if err != nil {
 		return nil, err
 	}
 	var parts []part
@@ -79,10 +88,23 @@ func (t *Template) parts(msgs []chat.Message, o Options) ([]part, error) {
 		}
 	}
 	add(part{text: t.bos, marker: true})
+	if len(o.Tools) > 0 {
+		add(part{text: t.tools, marker: true})
+		add(part{text: tools})
+		add(part{text: t.end, marker: true})
+	}
 	for i, m := range msgs {
 		learn := m.Role == chat.Assistant
 		open(m.Role)
 		add(part{text: m.Content, learn: learn})
+		for _, c := range m.ToolCalls {
+			text, err := callText(c)
+			if err != nil {
+				return nil, fmt.Errorf("message %d: %w", i, err)
+			}
+			add(part{text: t.call, marker: true, learn: learn})
+			add(part{text: text, learn: learn})
+		}
 		if o.Continue && i == len(msgs)-1 {
 			return parts, nil
 		}
@@ -95,8 +117,13 @@ func (t *Template) parts(msgs []chat.Message, o Options) ([]part, error) {
 	return parts, nil
 }
 
-// check refuses what no template can render.
-func check(msgs []chat.Message, o Options) error {
+// usesTools reports whether the markers of tools will be needed.
+func usesTools(msgs []chat.Message, o Options) bool {
+	return len(o.Tools) > 0 || slices.ContainsFunc(msgs, func(m chat.Message) bool { return len(m.ToolCalls) > 0 })
+}
+
+// check refuses what cannot be rendered.
+func (t *Template) check(msgs []chat.Message, o Options) error {
 	if len(msgs) == 0 {
 		return fmt.Errorf("%w: send at least one", ErrNoMessages)
 	}
@@ -106,6 +133,12 @@ func check(msgs []chat.Message, o Options) error {
 		default:
 			return fmt.Errorf("message %d: %w %q: want system, user, assistant or tool", i, ErrRole, m.Role)
 		}
+		if len(m.ToolCalls) > 0 && m.Role != chat.Assistant {
+			return fmt.Errorf("message %d: the %s makes tool calls: want the assistant", i, m.Role)
+		}
+	}
+	if t.call == "" && usesTools(msgs, o) {
+		return t.CheckTools(nil)
 	}
 	if !o.Continue {
 		return nil

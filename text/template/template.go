@@ -22,10 +22,13 @@ type Encoder interface {
 // for concurrent use.
 type Template struct {
 	name     string
-	bos      string // marker in front of everything; "" none
-	end      string // marker that ends a turn
-	document string // marker that ends a document in pretraining
-	specials []string
+	bos      string   // marker in front of everything; "" none
+	end      string   // marker that ends a turn
+	document string   // marker that ends a document in pretraining
+	tools    string   // marker in front of the tools; "" this template has none
+	call     string   // marker in front of each call; "" this template has none
+	specials []string // what every conversation needs
+	known    []string // Jinja texts beside our own that render the same, tools aside
 	jinja    string
 	turn     func(role chat.Role) []part // what stands in front of a message
 	after    string                      // text behind the end marker
@@ -44,7 +47,9 @@ func builtins() []*Template {
 			// One marker per role, no white space of its own: nothing to get
 			// wrong, and the fewest tokens.
 			name: "weft", bos: "<|bos|>", end: "<|end|>", document: "<|end|>",
+			tools: "<|tools|>", call: "<|call|>",
 			specials: []string{"<|bos|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"},
+			known:    []string{plainWeft},
 			jinja:    strings.TrimSuffix(weftJinja, "\n"),
 			turn: func(role chat.Role) []part {
 				return []part{{text: "<|" + string(role) + "|>", marker: true}}
@@ -53,6 +58,7 @@ func builtins() []*Template {
 		{
 			name: "chatml", end: "<|im_end|>", document: "<|endoftext|>", after: "\n",
 			specials: []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"},
+			known:    plainChatML[:],
 			jinja:    strings.TrimSuffix(chatmlJinja, "\n"),
 			turn: func(role chat.Role) []part {
 				return []part{{text: "<|im_start|>", marker: true}, {text: string(role) + "\n"}}
@@ -97,9 +103,14 @@ func (t *Template) Hash() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Specials lists the special tokens a tokenizer must have, in the order in
-// which a trainer should number them.
-func (t *Template) Specials() []string { return slices.Clone(t.specials) }
+// Specials lists the special tokens of the template, those of tools included,
+// in the order in which a trainer should number them.
+func (t *Template) Specials() []string {
+	if t.call == "" {
+		return slices.Clone(t.specials)
+	}
+	return append(slices.Clone(t.specials), t.tools, t.call)
+}
 
 // BOS is the marker that opens every conversation and document, or "".
 func (t *Template) BOS() string { return t.bos }
@@ -134,7 +145,7 @@ func For(tok Encoder) *Template {
 }
 
 // Check returns an error that names the first special token of the template
-// that the tokenizer lacks.
+// that the tokenizer lacks. For those of tools, see CheckTools.
 func (t *Template) Check(tok Encoder) error {
 	for _, name := range t.specials {
 		if _, ok := tok.Special(name); !ok {

@@ -72,10 +72,11 @@ func named(t testing.TB, name string) *Template {
 type golden struct {
 	Jinja map[string]string
 	Known []string
+	Tools []chat.Tool
 	Cases []struct {
 		Template, Name, Text, Error string
 		Messages                    []chat.Message
-		Prompt                      bool
+		Prompt, Tools               bool
 	}
 }
 
@@ -103,9 +104,13 @@ func TestRenderEqualsJinja(t *testing.T) {
 		t.Fatalf("only %d cases", len(g.Cases))
 	}
 	for _, c := range g.Cases {
-		t.Run(fmt.Sprintf("%s/%s/%v", c.Template, c.Name, c.Prompt), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s/%s/%v/%v", c.Template, c.Name, c.Prompt, c.Tools), func(t *testing.T) {
 			tmpl := named(t, c.Template)
-			got, err := tmpl.Render(tokFor(tmpl), c.Messages, c.Prompt)
+			o := Options{GenerationPrompt: c.Prompt}
+			if c.Tools {
+				o.Tools = g.Tools
+			}
+			got, err := tmpl.RenderWith(tokFor(tmpl), c.Messages, o)
 			if (err != nil) != (c.Error != "") {
 				t.Fatalf("error %v, Jinja's %q", err, c.Error)
 			}
@@ -115,7 +120,7 @@ func TestRenderEqualsJinja(t *testing.T) {
 			if back := tokFor(tmpl).decode(got.IDs); back != got.Text {
 				t.Errorf("ids decode to %q, text %q", back, got.Text)
 			}
-			if text, _ := tmpl.Text(c.Messages, Options{GenerationPrompt: c.Prompt}); text != got.Text {
+			if text, _ := tmpl.Text(c.Messages, o); text != got.Text {
 				t.Errorf("Text gives %q, Render %q", text, got.Text)
 			}
 		})
@@ -130,9 +135,16 @@ func TestMaskIsTheAnswersAndTheirEnds(t *testing.T) {
 	for name, want := range map[string]string{
 		"weft":   "first<|end|>|second<|end|>",
 		"chatml": "first<|im_end|>|second<|im_end|>",
+		"calls":  `<|call|>{"name": "a", "arguments": {}}<|end|>|both<|call|>{"name": "b", "arguments": {}}<|end|>`,
 	} {
+		if name == "calls" {
+			name, msgs = "weft", []chat.Message{
+				{Role: chat.User, Content: "u"}, {Role: chat.Assistant, ToolCalls: []chat.ToolCall{{Name: "a", Arguments: "{}"}}},
+				{Role: chat.ToolResult, Content: "t"}, {Role: chat.Assistant, Content: "both", ToolCalls: []chat.ToolCall{{Name: "b", Arguments: "{}"}}},
+			}
+		}
 		tmpl := named(t, name)
-		r, err := tmpl.Render(tokFor(tmpl), msgs, true)
+		r, err := tmpl.RenderWith(tokFor(tmpl), msgs, Options{GenerationPrompt: true, Tools: toolsFor(tmpl)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,11 +218,39 @@ func TestRenderErrors(t *testing.T) {
 func drawMessages(t *rapid.T, tmpl *Template) []chat.Message {
 	words := rapid.OneOf(rapid.String(), rapid.SampledFrom(append(tmpl.Specials(), "<|", "user", "\n")))
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) chat.Message {
-		return chat.Message{
+		m := chat.Message{
 			Role:    rapid.SampledFrom([]chat.Role{chat.System, chat.User, chat.Assistant, chat.ToolResult}).Draw(t, "role"),
 			Content: strings.Join(rapid.SliceOfN(words, 0, 5).Draw(t, "words"), ""),
 		}
+		if m.Role == chat.Assistant && toolsFor(tmpl) != nil {
+			for _, word := range rapid.SliceOfN(words, 0, 2).Draw(t, "calls") {
+				m.ToolCalls = append(m.ToolCalls, chat.ToolCall{Name: "n" + word, Arguments: `{"a":` + quote(word) + `}`})
+			}
+		}
+		return m
 	}), 1, 6).Draw(t, "messages")
+}
+
+// toolsFor is a tool whose words are markers; none for a template without a
+// form for tools.
+func toolsFor(tmpl *Template) []chat.Tool {
+	if tmpl.call == "" {
+		return nil
+	}
+	return []chat.Tool{{Name: "price", Description: strings.Join(tmpl.Specials(), " ")}}
+}
+
+// callsText is what the calls of a message add to its learned text.
+func callsText(m chat.Message) string {
+	var s string
+	for _, c := range m.ToolCalls {
+		text, err := callText(c)
+		if err != nil {
+			panic(err)
+		}
+		s += "<|call|>" + text
+	}
+	return s
 }
 
 func TestOnlyTheTemplateWritesMarkers(t *testing.T) {
@@ -220,15 +260,20 @@ func TestOnlyTheTemplateWritesMarkers(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			msgs := drawMessages(t, tmpl)
 			prompt := rapid.Bool().Draw(t, "prompt")
-			got, err := tmpl.Render(tok, msgs, prompt)
+			o := Options{GenerationPrompt: prompt, Tools: toolsFor(tmpl)}
+			got, err := tmpl.RenderWith(tok, msgs, o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			empty := slices.Clone(msgs)
 			for i := range empty {
 				empty[i].Content = ""
+				empty[i].ToolCalls = slices.Clone(empty[i].ToolCalls)
+				for j := range empty[i].ToolCalls {
+					empty[i].ToolCalls[j] = chat.ToolCall{Name: "n", Arguments: "{}"}
+				}
 			}
-			bare, err := tmpl.Render(tok, empty, prompt)
+			bare, err := tmpl.RenderWith(tok, empty, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -244,7 +289,7 @@ func TestOnlyTheTemplateWritesMarkers(t *testing.T) {
 			learned := 0
 			for _, m := range msgs {
 				if m.Role == chat.Assistant {
-					learned += len(m.Content) + 1
+					learned += len(m.Content) + 1 + len(callsText(m)) - len(m.ToolCalls)*(len("<|call|>")-1)
 				}
 			}
 			if n := strings.Count(fmt.Sprint(got.Mask), "true"); n != learned {
@@ -294,7 +339,7 @@ func TestStop(t *testing.T) {
 
 // Hashes stand in checkpoints: a change of a template must be meant.
 func TestHashIsPinned(t *testing.T) {
-	for name, want := range map[string]string{"weft": "4951d156de15cfe2", "chatml": "fdc38afed7b01a8d"} {
+	for name, want := range map[string]string{"weft": "067c1a8c1f96b225", "chatml": "fdc38afed7b01a8d"} {
 		if got := named(t, name).Hash(); got[:16] != want {
 			t.Errorf("%s: hash %.16s, want %s", name, got, want)
 		}
@@ -370,6 +415,7 @@ func TestLoadKnowsTemplatesByTheirText(t *testing.T) {
 		"own text":     {map[string]string{configFile: `{"chat_template": ` + weft + `}`}, "weft"},
 		"several":      {map[string]string{configFile: `{"chat_template": [{"name": "tool_use", "template": "?"}, {"name": "default", "template": ` + chatml + `}]}`}, "chatml"},
 		"file":         {map[string]string{configFile: `{}`, jinjaFile: named(t, "weft").Jinja()}, "weft"},
+		"before tools": {map[string]string{configFile: `{"weft_template": "weft", "chat_template": ` + quote(plainWeft) + `}`}, "weft"},
 		"only file":    {map[string]string{jinjaFile: known[1]}, "chatml"},
 		"name alone":   {map[string]string{configFile: `{"weft_template": "weft"}`}, "weft"},
 		"name, known":  {map[string]string{configFile: `{"weft_template": "chatml", "chat_template": ` + chatml + `}`}, "chatml"},

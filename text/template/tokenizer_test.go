@@ -63,7 +63,8 @@ func TestRenderWithARealTokenizer(t *testing.T) {
 			for _, m := range msgs {
 				authored += 2
 				if m.Role == chat.Assistant {
-					want += m.Content + tmpl.End()
+					authored += len(m.ToolCalls)
+					want += m.Content + callsText(m) + tmpl.End()
 				}
 			}
 			if markers != authored || learned != want {
