@@ -13,6 +13,7 @@ import (
 
 // Chat is one conversation to learn from.
 type Chat struct {
+	Tools    []chat.Tool // what the assistant may call; none
 	Messages []chat.Message
 	Source   string // file:line
 }
@@ -78,7 +79,9 @@ func ChatsOf(list [][]chat.Message, source string) iter.Seq2[Chat, error] {
 
 // Chats reads conversations from a .jsonl file (or .gz): each line has
 // "messages" (a list of role and content) or the texts "prompt" and
-// "completion". The first mistake is an error with file and line; a file
+// "completion". A line may offer "tools", an assistant's message may hold
+// "tool_calls" and a result of role tool the "tool_call_id" it answers, all as
+// OpenAI writes them. The first mistake is an error with file and line; a file
 // without conversations wraps ErrEmpty.
 func Chats(path string) iter.Seq2[Chat, error] {
 	return func(yield func(Chat, error) bool) {
@@ -118,8 +121,7 @@ func eachFileLine(path string, fn func(line []byte, where string) (bool, error))
 	return eachLine(r, path, fn)
 }
 
-// message is a chat.Message without fields that would be lost in silence, such
-// as tool calls.
+// message is a chat.Message without fields that would be lost in silence.
 type message chat.Message
 
 func (m *message) UnmarshalJSON(data []byte) error {
@@ -133,18 +135,16 @@ func parseChat(line []byte, where string) (Chat, error) {
 	var row struct {
 		Messages           []message
 		Prompt, Completion *string
-		Tools              []any
+		Tools              []chat.Tool
 	}
 	if err := json.Unmarshal(line, &row); err != nil {
 		return Chat{}, fmt.Errorf("%s: %w", where, err)
 	}
-	c := Chat{Source: where}
+	c := Chat{Tools: row.Tools, Source: where}
 	for _, m := range row.Messages {
 		c.Messages = append(c.Messages, chat.Message(m))
 	}
 	switch {
-	case len(row.Tools) > 0:
-		return Chat{}, fmt.Errorf("%s: it offers %d \"tools\", which cannot be learned yet: leave such lines out", where, len(row.Tools))
 	case row.Messages == nil && row.Prompt != nil && row.Completion != nil:
 		c.Messages = []chat.Message{{Role: chat.User, Content: *row.Prompt}, {Role: chat.Assistant, Content: *row.Completion}}
 	case row.Messages == nil:
@@ -152,15 +152,42 @@ func parseChat(line []byte, where string) (Chat, error) {
 	case len(row.Messages) == 0:
 		return Chat{}, fmt.Errorf("%s: \"messages\" is empty", where)
 	}
+	if err := checkChat(c); err != nil {
+		return Chat{}, fmt.Errorf("%s: %w", where, err)
+	}
+	return c, nil
+}
+
+// checkChat refuses a conversation that cannot be learned from.
+func checkChat(c Chat) error {
+	for _, t := range c.Tools {
+		if err := t.Check(); err != nil {
+			return err
+		}
+	}
+	made := map[string]bool{} // ids of the calls so far
 	for i, m := range c.Messages {
 		switch m.Role {
 		case chat.System, chat.User, chat.Assistant, chat.ToolResult:
 		default:
-			return Chat{}, fmt.Errorf("%s: message %d: unknown role %q: want system, user, assistant or tool", where, i, m.Role)
+			return fmt.Errorf("message %d: unknown role %q: want system, user, assistant or tool", i, m.Role)
+		}
+		if len(m.ToolCalls) > 0 && m.Role != chat.Assistant {
+			return fmt.Errorf("message %d: \"tool_calls\" of the %s, want them of the assistant", i, m.Role)
+		}
+		for _, call := range m.ToolCalls {
+			made[call.ID] = true
+		}
+		switch id := m.ToolCallID; {
+		case id != "" && m.Role != chat.ToolResult:
+			return fmt.Errorf("message %d: \"tool_call_id\" of the %s, want it of a tool", i, m.Role)
+		case id != "" && !made[id]:
+			return fmt.Errorf("message %d: it answers tool call %q, which nobody made before it", i, id)
 		}
 	}
-	if last := c.Messages[len(c.Messages)-1]; last.Role != chat.Assistant || strings.TrimSpace(last.Content) == "" {
-		return Chat{}, fmt.Errorf("%s: the last message is of the %s, want an answer of the assistant", where, last.Role)
+	last := c.Messages[len(c.Messages)-1]
+	if last.Role != chat.Assistant || strings.TrimSpace(last.Content) == "" && len(last.ToolCalls) == 0 {
+		return fmt.Errorf("the last message is of the %s, want an answer of the assistant", last.Role)
 	}
-	return c, nil
+	return nil
 }

@@ -3,6 +3,7 @@ package corpus
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"iter"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"weft/chat"
 	"weft/internal/testkit"
 )
 
@@ -148,8 +150,13 @@ func TestChats(t *testing.T) {
 		"none.jsonl":  "{\"text\":\"a\"}",
 		"role.jsonl":  `{"messages":[{"role":"bot","content":"hi"}]}`,
 		"last.jsonl":  `{"messages":[{"role":"user","content":"hi"}]}`,
-		"call.jsonl":  `{"messages":[{"role":"assistant","content":"x","tool_calls":[]}]}`,
-		"tools.jsonl": `{"messages":[{"role":"assistant","content":"x"}],"tools":[{}]}`,
+		"field.jsonl": `{"messages":[{"role":"assistant","content":"x","audio":1}]}`,
+		"call.jsonl":  `{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"["}}]}]}`,
+		"asks.jsonl":  `{"messages":[{"role":"user","content":"x","tool_calls":[{"function":{"name":"f"}}]}]}`,
+		"id.jsonl":    `{"messages":[{"role":"tool","content":"x","tool_call_id":"c9"}]}`,
+		"who.jsonl":   `{"messages":[{"role":"user","content":"x","tool_call_id":"c9"}]}`,
+		"tools.jsonl": "\n" + `{"messages":[{"role":"assistant","content":"x"}],"tools":[{}]}`,
+		"odd.jsonl":   `{"messages":[{"role":"assistant","content":"x"}],"tools":[{"name":"a b"}]}`,
 		"two.jsonl":   `{"prompt":"a","completion":"b"}{}`,
 		"zero.jsonl":  `{"messages":[]}`,
 		"empty.jsonl": "\n",
@@ -167,7 +174,9 @@ func TestChats(t *testing.T) {
 	}
 	for name, part := range map[string]string{
 		"none.jsonl": "none.jsonl:1: no \"messages\"", "role.jsonl": "unknown role \"bot\"", "last.jsonl": "answer of the assistant",
-		"zero.jsonl": "is empty", "call.jsonl": "tool_calls", "tools.jsonl": "tools", "two.jsonl": "two.jsonl:1", "empty.jsonl": ErrEmpty.Error(), "a.txt": ".jsonl",
+		"zero.jsonl": "is empty", "field.jsonl": "audio", "call.jsonl": "call.jsonl:1: tool call f: its arguments",
+		"asks.jsonl": "\"tool_calls\" of the user", "id.jsonl": "\"c9\", which nobody made", "who.jsonl": "\"tool_call_id\" of the user",
+		"tools.jsonl": "tools.jsonl:2: tool: it has no name", "odd.jsonl": "odd.jsonl:1: a tool is named \"a b\"", "two.jsonl": "two.jsonl:1", "empty.jsonl": ErrEmpty.Error(), "a.txt": ".jsonl",
 	} {
 		var last error
 		for _, err := range Chats(filepath.Join(dir, name)) {
@@ -177,10 +186,37 @@ func TestChats(t *testing.T) {
 	}
 }
 
+func TestChatsWithTools(t *testing.T) {
+	const tool = `{"name":"price","description":"Looks up a price.","parameters":{"type":"object","properties":{"item":{"type":"string"}}}}`
+	const line = `{"tools":[{"type":"function","function":` + tool + `}],"messages":[{"role":"user","content":"?"},
+		{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"price","arguments":"{\"item\":\"bread\"}"}}]},
+		{"role":"tool","content":"3","tool_call_id":"c1"},
+		{"role":"assistant","content":"3 coins","tool_calls":[{"function":{"name":"price","arguments":{"item": "milk"}}}]}]}`
+	got, err := parseChat([]byte(line), "a:1")
+	want := Chat{Source: "a:1", Tools: []chat.Tool{{Name: "price", Description: "Looks up a price.", Parameters: json.RawMessage(`{"type":"object","properties":{"item":{"type":"string"}}}`)}},
+		Messages: []chat.Message{
+			{Role: chat.User, Content: "?"},
+			{Role: chat.Assistant, ToolCalls: []chat.ToolCall{{ID: "c1", Name: "price", Arguments: `{"item":"bread"}`}}},
+			{Role: chat.ToolResult, Content: "3", ToolCallID: "c1"},
+			{Role: chat.Assistant, Content: "3 coins", ToolCalls: []chat.ToolCall{{Name: "price", Arguments: `{"item": "milk"}`}}},
+		}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	again, err := json.Marshal(map[string]any{"tools": got.Tools, "messages": got.Messages})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := parseChat(again, "a:1"); err != nil || !cmp.Equal(back, got) {
+		t.Errorf("written and read again: %+v, %v", back, err)
+	}
+}
+
 func FuzzChats(f *testing.F) {
 	f.Add([]byte(`{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"}]}`))
 	f.Add([]byte(`{"prompt":"a","completion":"b"}`))
 	f.Add([]byte(`[{"messages":null}]`))
+	f.Add([]byte(`{"tools":[{"name":"f","parameters":{"properties":{}}}],"messages":[{"role":"assistant","tool_calls":[{"id":"1","function":{"name":"f","arguments":{}}}]}]}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		c, err := parseChat(line, "here:1")
 		if err == nil && len(c.Messages) == 0 {

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"weft/text/corpus"
+	"weft/text/template"
 	"weft/train"
 )
 
@@ -66,7 +67,7 @@ func (r *run) examples(ctx context.Context) error {
 }
 
 func (r *run) render(c corpus.Chat) (x rendered, err error) {
-	y, err := r.tmpl.Render(r.tok, c.Messages, false)
+	y, err := r.tmpl.RenderWith(r.tok, c.Messages, template.Options{Tools: c.Tools})
 	if err != nil {
 		return x, fmt.Errorf("tune: %s: %w", c.Source, err)
 	}

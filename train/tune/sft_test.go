@@ -266,3 +266,27 @@ func TestDivide(t *testing.T) {
 		t.Errorf("%d of 9 conversations were held out", len(none))
 	}
 }
+
+func TestRenderTeachesCalls(t *testing.T) {
+	dir := base(t, weftSpecials(t), nil)
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run{tok: tok, tmpl: template.For(tok)}
+	x, err := r.render(corpus.Chat{Tools: []chat.Tool{{Name: "now"}}, Messages: []chat.Message{
+		{Role: chat.User, Content: "what is it?"}, {Role: chat.Assistant, ToolCalls: []chat.ToolCall{{Name: "now", Arguments: "{}"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var learned []int32
+	for i, id := range x.IDs {
+		if x.Mask[i] {
+			learned = append(learned, id)
+		}
+	}
+	const call = `<|call|>{"name": "now", "arguments": {}}<|end|>`
+	if want := "<|bos|><|tools|>now()<|end|><|user|>what is it?<|end|><|assistant|>" + call; tok.Decode(x.IDs) != want || tok.Decode(learned) != call {
+		t.Errorf("got %q, learned %q", tok.Decode(x.IDs), tok.Decode(learned))
+	}
+}
