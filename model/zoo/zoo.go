@@ -10,12 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"weft/internal/atomicfile"
+	"weft/internal/mapfile"
 	"weft/model"
 	"weft/model/llama"
 	"weft/model/nn"
@@ -59,9 +61,12 @@ func Families() []string {
 
 // Load opens a model folder. Weights are float32 in memory whatever the file
 // stores. Every weight must be there, in its shape, and nothing else.
-func Load(dir string) (model.Model, error) {
-	path := filepath.Join(dir, ConfigFile)
-	text, err := os.ReadFile(path)
+func Load(dir string) (model.Model, error) { return LoadFS(mapfile.Dir(dir)) }
+
+// LoadFS is Load for a folder wherever it lies, such as in the binary.
+func LoadFS(dir fs.FS) (model.Model, error) {
+	path := mapfile.Path(dir, ConfigFile)
+	text, err := fs.ReadFile(dir, ConfigFile)
 	if err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
 	}
@@ -69,7 +74,7 @@ func Load(dir string) (model.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load model: %s: %w", path, err)
 	}
-	f, err := safetensors.OpenDir(dir)
+	f, err := safetensors.OpenFS(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
 	}
@@ -79,7 +84,7 @@ func Load(dir string) (model.Model, error) {
 	}
 	m := plan.build()
 	if err := fill(m, f); err != nil {
-		return nil, fmt.Errorf("load model: %s: %w", dir, err)
+		return nil, fmt.Errorf("load model: %s: %w", mapfile.Path(dir, "."), err)
 	}
 	return m, nil
 }
@@ -178,9 +183,26 @@ func first(errs []error, n int) []error {
 	return errs
 }
 
-// Save writes model.safetensors, with meta as its metadata, and config.json
-// into dir, which it creates. Each file is replaced whole or not at all.
+// Save writes config.json and model.safetensors, with meta as its metadata,
+// into dir, which it creates. Each file is replaced whole or not at all, the
+// weights last.
 func Save(dir string, m model.Model, meta map[string]string) error {
+	return save(dir, m, Tensors(m), meta)
+}
+
+// SaveQ8 is Save with matrices in blocks of 8-bit integers, a quarter of the
+// size. Loading and saving such a folder again changes nothing.
+func SaveQ8(dir string, m model.Model, meta map[string]string) error {
+	tensors := Tensors(m)
+	for i, p := range nn.Params(m) {
+		if p.Decay { // a matrix
+			tensors[i].DType = safetensors.Q8
+		}
+	}
+	return save(dir, m, tensors, meta)
+}
+
+func save(dir string, m model.Model, tensors []safetensors.Tensor, meta map[string]string) error {
 	c, ok := m.(interface{ ConfigJSON() ([]byte, error) })
 	if !ok {
 		return fmt.Errorf("save model: family %s cannot write its config", m.Info().Family)
@@ -192,13 +214,13 @@ func Save(dir string, m model.Model, meta map[string]string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	err = atomicfile.Write(filepath.Join(dir, safetensors.SingleFile), func(w io.Writer) error {
-		return safetensors.Write(w, Tensors(m), withFormat(meta))
-	})
-	if err != nil {
+	if err := atomicfile.WriteBytes(filepath.Join(dir, ConfigFile), text); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, ConfigFile), text); err != nil {
+	err = atomicfile.Write(filepath.Join(dir, safetensors.SingleFile), func(w io.Writer) error {
+		return safetensors.Write(w, tensors, withFormat(meta))
+	})
+	if err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
 	return nil

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"weft/internal/mapfile"
 )
 
 const (
@@ -26,9 +29,17 @@ const (
 // Errors wrap ErrFormat or ErrUnsupported, or say what could not be read.
 func Load(path string) (*Tokenizer, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "tokenizer.json")
+		return LoadFS(mapfile.Dir(path))
 	}
-	data, err := readFile(path)
+	return load(mapfile.Dir(filepath.Dir(path)), filepath.Base(path))
+}
+
+// LoadFS is Load for a folder wherever it lies, such as in the binary.
+func LoadFS(dir fs.FS) (*Tokenizer, error) { return load(dir, "tokenizer.json") }
+
+func load(dir fs.FS, name string) (*Tokenizer, error) {
+	path := mapfile.Path(dir, name)
+	data, err := readFile(dir, name)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
@@ -36,26 +47,26 @@ func Load(path string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 	}
-	side := filepath.Join(filepath.Dir(path), "tokenizer_config.json")
-	if data, err = readFile(side); err == nil {
+	const side = "tokenizer_config.json"
+	if data, err = readFile(dir, side); err == nil {
 		err = t.configure(data)
 	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("tokenizer: %s: %w", side, err)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("tokenizer: %s: %w", mapfile.Path(dir, side), err)
 	}
 	return t, nil
 }
 
 // readFile reads at most maxFile bytes, whatever the file claims to be.
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+func readFile(dir fs.FS, name string) ([]byte, error) {
+	f, err := dir.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s: more than %d MiB: %w", path, maxFile>>20, ErrFormat)
+		err = fmt.Errorf("%s: more than %d MiB: %w", mapfile.Path(dir, name), maxFile>>20, ErrFormat)
 	}
 	return data, err
 }

@@ -5,8 +5,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
+
+	"weft/internal/mapfile"
 )
 
 // LoadTiktoken reads a file of tiktoken ranks (github.com/openai/tiktoken): one
@@ -14,7 +17,7 @@ import (
 // that of the encoding, "gpt2" for r50k and p50k, "cl100k" or "o200k"; specials
 // are its special tokens, which the file does not hold.
 func LoadTiktoken(path, pattern string, specials map[string]int32) (*Tokenizer, error) {
-	data, err := readFile(path)
+	data, err := readFile(mapfile.Dir(filepath.Dir(path)), filepath.Base(path))
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}

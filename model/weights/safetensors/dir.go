@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
+
+	"weft/internal/mapfile"
 )
 
 // The file names of a Hugging Face model folder.
@@ -17,16 +18,17 @@ const (
 	IndexFile  = "model.safetensors.index.json"
 )
 
-// OpenDir opens the weights of a model folder: one file, or every shard that
+// OpenFS opens the weights of a model folder: one file, or every shard that
 // the index names. The index must agree with the shards, tensor by tensor.
-func OpenDir(dir string) (*File, error) {
-	f, err := Open(filepath.Join(dir, SingleFile))
+// Files of a mapfile.Dir are mapped, those of another file system read.
+func OpenFS(fsys fs.FS) (*File, error) {
+	f, err := openIn(fsys, SingleFile)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
-	text, err := os.ReadFile(filepath.Join(dir, IndexFile))
+	text, err := fs.ReadFile(fsys, IndexFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("safetensors: %s holds neither %s nor %s: %w", dir, SingleFile, IndexFile, fs.ErrNotExist)
+		return nil, fmt.Errorf("safetensors: %s holds neither %s nor %s: %w", mapfile.Path(fsys, "."), SingleFile, IndexFile, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %w", err)
@@ -35,17 +37,17 @@ func OpenDir(dir string) (*File, error) {
 		WeightMap map[string]string `json:"weight_map"`
 	}
 	if err := json.Unmarshal(text, &index); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", filepath.Join(dir, IndexFile), ErrFormat, err)
+		return nil, fmt.Errorf("%s: %w: %w", mapfile.Path(fsys, IndexFile), ErrFormat, err)
 	}
 	all := &File{entries: map[string]entry{}}
-	if err := all.shards(dir, index.WeightMap); err != nil {
+	if err := all.shards(fsys, index.WeightMap); err != nil {
 		return nil, errors.Join(err, all.Close())
 	}
 	return all, nil
 }
 
-func (f *File) shards(dir string, weights map[string]string) error {
-	index := filepath.Join(dir, IndexFile)
+func (f *File) shards(fsys fs.FS, weights map[string]string) error {
+	index := mapfile.Path(fsys, IndexFile)
 	if len(weights) == 0 {
 		return fmt.Errorf("%s: %w: weight_map is empty", index, ErrFormat)
 	}
@@ -53,7 +55,7 @@ func (f *File) shards(dir string, weights map[string]string) error {
 		if !filepath.IsLocal(name) || filepath.Base(name) != name {
 			return fmt.Errorf("%s: %w: shard %q is no plain file name", index, ErrFormat, name)
 		}
-		shard, err := Open(filepath.Join(dir, name))
+		shard, err := openIn(fsys, name)
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,10 @@ func Parse(data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, noHoles(spans, len(data)-8-int(n))
+	if err := noHoles(spans, len(data)-8-int(n)); err != nil {
+		return nil, err
+	}
+	return f, f.pairQ8()
 }
 
 // span is where a tensor lies in the data part.

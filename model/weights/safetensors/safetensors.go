@@ -6,6 +6,9 @@
 //	| length | name -> dtype, shape, offsets | back to back, no holes     |
 //	+--------+-------------------------------+----------------------------+
 //
+// A matrix may be stored in 8 bits, as two plain tensors of the same file that
+// metadata ties together (docs/format/q8.md); it then shows as one of dtype Q8_0.
+//
 // Files come from strangers: every length, offset and shape is checked against
 // the file before it is used. The package knows names and numbers; it knows
 // nothing of models. Format: https://github.com/huggingface/safetensors.
@@ -14,16 +17,18 @@ package safetensors
 import (
 	"encoding/binary"
 	"fmt"
-	"maps"
+	"io/fs"
 	"math"
+	"path/filepath"
 	"slices"
 
+	"weft/compute/quant"
 	"weft/internal/mapfile"
 )
 
 // Info describes a tensor.
 type Info struct {
-	DType string // F32, F16, BF16, I64, ...
+	DType string // F32, F16, BF16, I64, ...; Q8 for a matrix in 8-bit blocks
 	Shape []int
 }
 
@@ -47,19 +52,25 @@ type File struct {
 
 type entry struct {
 	Info
-	data []byte
+	data   []byte
+	scales []byte // of a Q8 matrix
+	part   bool   // scales: read with their matrix, not listed
 }
 
 // Open maps one file and checks its header.
 func Open(path string) (*File, error) {
-	data, unmap, err := mapfile.Open(path)
+	return openIn(mapfile.Dir(filepath.Dir(path)), filepath.Base(path))
+}
+
+func openIn(fsys fs.FS, name string) (*File, error) {
+	data, unmap, err := mapfile.OpenIn(fsys, name)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %w", err)
 	}
 	f, err := Parse(data)
 	if err != nil {
 		unmap()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", mapfile.Path(fsys, name), err)
 	}
 	f.unmap = append(f.unmap, unmap)
 	return f, nil
@@ -78,19 +89,28 @@ func (f *File) Close() error {
 }
 
 // Names lists the tensors in alphabetical order.
-func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.entries)) }
+func (f *File) Names() []string {
+	var names []string
+	for name, e := range f.entries {
+		if !e.part {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Info describes a tensor, if the file has it.
 func (f *File) Info(name string) (Info, bool) {
 	e, ok := f.entries[name]
-	return e.Info, ok
+	return e.Info, ok && !e.part
 }
 
-// Read converts a tensor of F32, F16 or BF16 to float32 into dst, which holds
-// exactly its values.
+// Read converts a tensor of F32, F16, BF16 or Q8 to float32 into dst, which
+// holds exactly its values.
 func (f *File) Read(name string, dst []float32) error {
 	e, ok := f.entries[name]
-	if !ok {
+	if !ok || e.part {
 		return fmt.Errorf("safetensors: no tensor %s", name)
 	}
 	if n := e.Len(); n != len(dst) {
@@ -107,23 +127,12 @@ func (f *File) Read(name string, dst []float32) error {
 		}
 	case "F16":
 		for i := range dst {
-			dst[i] = fromF16(binary.LittleEndian.Uint16(e.data[2*i:]))
+			dst[i] = quant.FromHalf(binary.LittleEndian.Uint16(e.data[2*i:]))
 		}
+	case Q8:
+		e.readQ8(dst)
 	default:
-		return fmt.Errorf("safetensors: tensor %s is %s, but only F32, F16 and BF16 are read as numbers", name, e.DType)
+		return fmt.Errorf("safetensors: tensor %s is %s, but only F32, F16, BF16 and Q8_0 are read as numbers", name, e.DType)
 	}
 	return nil
-}
-
-// fromF16 widens an IEEE half: 1 sign, 5 exponent, 10 fraction bits.
-func fromF16(h uint16) float32 {
-	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
-	switch exp {
-	case 0: // zero and subnormals: frac * 2^-24
-		v := math.Float32bits(float32(frac) / (1 << 24))
-		return math.Float32frombits(sign | v)
-	case 31:
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"weft/internal/mapfile"
 	"weft/model/weights/safetensors"
 )
 
@@ -134,9 +135,9 @@ func TestReadErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, err := range map[string]error{
-		"no tensor x":       f.Read("x", nil),
-		"want 2 values":     f.Read("n", make([]float32, 2)),
-		"only F32, F16 and": f.Read("n", make([]float32, 1)),
+		"no tensor x":                  f.Read("x", nil),
+		"want 2 values":                f.Read("n", make([]float32, 2)),
+		"only F32, F16, BF16 and Q8_0": f.Read("n", make([]float32, 1)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want one with %q", err, want)
@@ -185,7 +186,7 @@ func TestShards(t *testing.T) {
 		}
 	}
 	open := func() error {
-		f, err := safetensors.OpenDir(dir)
+		f, err := safetensors.OpenFS(mapfile.Dir(dir))
 		if err == nil {
 			err = f.Close()
 		}
@@ -197,7 +198,7 @@ func TestShards(t *testing.T) {
 	write("1.safetensors", safetensors.Tensor{Name: "a", Shape: []int{1}, Data: []float32{1}})
 	write("2.safetensors", safetensors.Tensor{Name: "b", Shape: []int{1}, Data: []float32{2}})
 	index(`{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}`)
-	f, err := safetensors.OpenDir(dir)
+	f, err := safetensors.OpenFS(mapfile.Dir(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,6 +228,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8))
 	f.Add(file(`{"__metadata__":{"k":"v"},"a":{"dtype":"BF16","shape":[2,2],"data_offsets":[0,8]},"e":{"dtype":"F16","shape":[0],"data_offsets":[8,8]}}`, 8))
 	f.Add(file(`{}`, 0))
+	f.Add(file(`{"__metadata__":{"weft.quantization":"q8_0/1"},"a":{"dtype":"I8","shape":[2,40],"data_offsets":[8,88]},"a.scales":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]}}`, 88))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := safetensors.Parse(data)
 		if err != nil {
