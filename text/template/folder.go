@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"weft/internal/atomicfile"
+	"weft/internal/mapfile"
 )
 
 // Files of the Hugging Face layout that may carry a template, and our key.
@@ -83,15 +84,18 @@ func (t *Template) Save(dir string) error {
 // tokenizer_config.json, or by its Jinja text when it is one we know. A folder
 // without a chat template (a base model) gives nil and no error. A Jinja text
 // we do not know is an error that wraps ErrUnknown.
-func Load(dir string) (*Template, error) {
-	path := filepath.Join(dir, configFile)
-	name, jinja, err := readConfig(path)
+func Load(dir string) (*Template, error) { return LoadFS(mapfile.Dir(dir)) }
+
+// LoadFS is Load for a folder wherever it lies, such as in the binary.
+func LoadFS(dir fs.FS) (*Template, error) {
+	path := mapfile.Path(dir, configFile)
+	name, jinja, err := readConfig(dir, path)
 	if err != nil {
 		return nil, err
 	}
 	if jinja == "" {
-		path = filepath.Join(dir, jinjaFile)
-		data, err := os.ReadFile(path)
+		path = mapfile.Path(dir, jinjaFile)
+		data, err := fs.ReadFile(dir, jinjaFile)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("chat template: %w", err)
 		}
@@ -125,10 +129,10 @@ func (t *Template) renders(jinja string) bool {
 	return jinja == t.jinja || slices.Contains(t.known, jinja)
 }
 
-// readConfig returns our template name and the Jinja text of a
-// tokenizer_config.json; both are empty when it is absent or has none.
-func readConfig(path string) (name, jinja string, err error) {
-	data, err := os.ReadFile(path)
+// readConfig returns our template name and the Jinja text of the
+// tokenizer_config.json at path; both are empty when it is absent or has none.
+func readConfig(dir fs.FS, path string) (name, jinja string, err error) {
+	data, err := fs.ReadFile(dir, configFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", "", nil
 	}
