@@ -21,7 +21,7 @@ vocabulary: chat obs
 services: store bus
 compute: compute/par compute/tensor compute/kernel compute/quant compute/op
 text: text/tokenizer text/template text/corpus
-model: model/nn model model/llama model/weights model/zoo
+model: model/nn model model/llama model/weights model/zoo model/tiny
 infer: infer/kv infer/sample infer/engine
 train: train/optim train train/pretrain train/tune train/dist
 llm: llm/local llm/remote llm/replay

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -102,8 +101,8 @@ bandwidth measured before. On a shared machine compare shares, not speeds.`,
 				return &usageError{fmt.Errorf("--each is %v, want a positive time", each)}
 			}
 			if dir != "" { // a typo should not cost the measurements before it
-				if _, err := os.Stat(dir); err != nil {
-					return fmt.Errorf("model %s: %w", dir, err)
+				if _, err := findModel(dir); err != nil {
+					return err
 				}
 			}
 			var all []measurement
@@ -117,7 +116,7 @@ bandwidth measured before. On a shared machine compare shares, not speeds.`,
 			return e.printBench(all)
 		},
 	}
-	c.Flags().StringVar(&dir, "model", "", "model folder for the serving part (default: random weights, about 10M)")
+	modelFlag(c, &dir, "model", "model for the serving part (default: random weights, about 10M)")
 	c.Flags().DurationVar(&each, "each", 300*time.Millisecond, "time per measurement")
 	c.Flags().StringVar(&only, "only", "all", "all, kernels, train or serve")
 	return c

@@ -76,9 +76,12 @@ func benchServing(ctx context.Context, r roofline, dir string, each time.Duratio
 	note := "random weights, speed only"
 	var m model.Model = llama.New(benchConfig(), tensor.NewRNG(1))
 	if dir != "" {
-		var err error
-		if m, err = zoo.Load(dir); err != nil {
+		l, err := findModel(dir)
+		if err != nil {
 			return err
+		}
+		if m, err = zoo.LoadFS(l.files); err != nil {
+			return hintFiles(err)
 		}
 		note = dir
 	}

@@ -19,9 +19,13 @@ func (e *env) logitsCmd() *cobra.Command {
 		Args:              exactArgs("MODEL"),
 		ValidArgsFunction: modelArg,
 		RunE: func(_ *cobra.Command, args []string) error {
-			m, err := zoo.Load(args[0])
+			l, err := findModel(args[0])
 			if err != nil {
 				return err
+			}
+			m, err := zoo.LoadFS(l.files)
+			if err != nil {
+				return hintFiles(err)
 			}
 			tokens, err := parseIDs(ids, m.Info().Vocab)
 			if err != nil {

@@ -6,13 +6,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"weft/compute/par"
 	"weft/infer/engine"
+	"weft/internal/mapfile"
 	"weft/llm/local"
 	"weft/model"
+	"weft/model/tiny"
 	"weft/model/zoo"
 	"weft/text/template"
 	"weft/text/tokenizer"
@@ -20,41 +24,56 @@ import (
 
 // loaded is a model folder brought to life: weights, tokenizer, template.
 type loaded struct {
-	name  string
-	model model.Model
-	tok   *tokenizer.Tokenizer
-	tmpl  *template.Template // nil: a base model without a chat template
+	name     string
+	files    fs.FS // the folder
+	embedded bool  // it is part of this program
+	model    model.Model
+	tok      *tokenizer.Tokenizer
+	tmpl     *template.Template // nil: a base model without a chat template
 }
 
-// loadModel reads a model folder in the Hugging Face layout.
-func loadModel(dir string) (*loaded, error) {
-	st, err := os.Stat(dir)
+// loadModel reads the model that a MODEL argument names (findModel).
+func loadModel(arg string) (*loaded, error) {
+	l, err := findModel(arg)
 	if err != nil {
-		return nil, fmt.Errorf("model %s: %w (train one with `weft train`, or bring one in with `weft import`)", dir, err)
+		return nil, err
+	}
+	if l.model, err = zoo.LoadFS(l.files); err != nil {
+		return nil, hintFiles(err)
+	}
+	if l.tok, err = tokenizer.LoadFS(l.files); err != nil {
+		return nil, hintFiles(err)
+	}
+	if have, want := l.tok.VocabSize(), l.model.Info().Vocab; have > want {
+		return nil, fmt.Errorf("model %s: tokenizer.json has %d tokens but the model only %d: they do not belong together", arg, have, want)
+	}
+	if l.tmpl, err = template.LoadFS(l.files); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// findModel finds the folder that a MODEL argument names, and reads nothing of
+// it yet: an embedded model by its name, else a folder in the Hugging Face
+// layout. A folder of the same name as an embedded model is written ./tiny.
+func findModel(arg string) (*loaded, error) {
+	if slices.Contains(tiny.Names(), arg) {
+		files, err := tiny.Open(arg)
+		return &loaded{name: arg, files: files, embedded: true}, err
+	}
+	st, err := os.Stat(arg)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w (train one with `weft train`, bring one in with `weft import`, or use one inside this program: %s)",
+			arg, err, strings.Join(tiny.Names(), ", "))
 	}
 	if !st.IsDir() {
-		return nil, fmt.Errorf("model %s: is a file, want a folder with config.json, model.safetensors and tokenizer.json (see `weft import`)", dir)
+		return nil, fmt.Errorf("model %s: is a file, want a folder with config.json, model.safetensors and tokenizer.json (see `weft import`)", arg)
 	}
-	m, err := zoo.Load(dir)
-	if err != nil {
-		return nil, hintFiles(err)
-	}
-	tok, err := tokenizer.Load(dir)
-	if err != nil {
-		return nil, hintFiles(err)
-	}
-	if have, want := tok.VocabSize(), m.Info().Vocab; have > want {
-		return nil, fmt.Errorf("model %s: tokenizer.json has %d tokens but the model only %d: they do not belong together", dir, have, want)
-	}
-	tmpl, err := template.Load(dir)
+	abs, err := filepath.Abs(arg)
 	if err != nil {
 		return nil, err
 	}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	return &loaded{name: filepath.Base(abs), model: m, tok: tok, tmpl: tmpl}, nil
+	return &loaded{name: filepath.Base(abs), files: mapfile.Dir(arg)}, nil
 }
 
 // hintFiles says what a model folder holds when a file of it is missing.
@@ -104,10 +123,24 @@ func engineFlags(c *cobra.Command, o *engine.Options) {
 	f.IntVar(&o.Queue, "queue", 0, "requests that may wait; more get 429 (default 64)")
 }
 
-// modelArg completes folder names.
-func modelArg(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// modelArg completes the names of embedded models and of folders.
+func modelArg(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return nil, cobra.ShellCompDirectiveFilterDirs
+	return modelNames(typed), cobra.ShellCompDirectiveDefault
+}
+
+// modelNames lists the embedded models that begin with what is typed. Shells
+// add files themselves.
+func modelNames(typed string) []string {
+	return slices.DeleteFunc(tiny.Names(), func(name string) bool { return !strings.HasPrefix(name, typed) })
+}
+
+// modelFlag registers a flag that names a model, with its completion.
+func modelFlag(c *cobra.Command, p *string, name, usage string) {
+	c.Flags().StringVar(p, name, "", usage)
+	_ = c.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return modelNames(typed), cobra.ShellCompDirectiveDefault
+	})
 }

@@ -4,6 +4,12 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"weft/compute/op"
+	"weft/compute/par"
+	"weft/compute/tensor"
+	"weft/model"
+	"weft/text/corpus"
 )
 
 // evaluate looks at the held-out data and reports.
@@ -31,30 +37,40 @@ func (l *Loop) evaluate() error {
 	return l.draw()
 }
 
-// heldOut computes the mean loss per token, and bits per byte where the batches
+// heldOut scores the held-out batches; a loss that is no number ends the run.
+func (l *Loop) heldOut() (Eval, error) {
+	e := score(l.Model, &l.pass, l.HeldOut)
+	if math.IsNaN(e.Loss) || math.IsInf(e.Loss, 0) {
+		return e, &DivergedError{What: "held-out loss", Step: l.state.Step, Value: e.Loss,
+			LR: l.Schedule.LR(l.state.Plan, max(0, l.state.Step-1)), Last: l.lastGood()}
+	}
+	return e, nil
+}
+
+// Score is the loss of a model on batches of text, and its bits per byte.
+func Score(m model.Model, pool *par.Pool, batches []corpus.Batch) Eval {
+	return score(m, &op.Pass{Pool: pool, Arena: new(tensor.Arena)}, batches)
+}
+
+// score computes the mean loss per token, and bits per byte where the batches
 // say what text their targets stand for: the summed loss in bits over the
 // bytes, whatever the tokenizer.
-func (l *Loop) heldOut() (e Eval, err error) {
-	l.pass.Record = false
+func score(m model.Model, p *op.Pass, batches []corpus.Batch) (e Eval) {
+	p.Record = false
 	var nats float64
 	var bytes int64
-	for _, b := range l.HeldOut {
-		nats += l.forward(b, 0)
+	for _, b := range batches {
+		nats += forward(m, p, b, 0)
 		e.Tokens += int64(b.Counted)
 		bytes += b.Bytes
 	}
-	if e.Tokens == 0 {
-		return e, nil
+	if e.Tokens > 0 {
+		e.Loss = nats / float64(e.Tokens)
 	}
-	if math.IsNaN(nats) || math.IsInf(nats, 0) {
-		return e, &DivergedError{What: "held-out loss", Step: l.state.Step, Value: nats,
-			LR: l.Schedule.LR(l.state.Plan, max(0, l.state.Step-1)), Last: l.lastGood()}
-	}
-	e.Loss = nats / float64(e.Tokens)
 	if bytes > 0 {
 		e.BPB = nats / math.Ln2 / float64(bytes)
 	}
-	return e, nil
+	return e
 }
 
 // lastGood names the newest valid checkpoint, if there is one.

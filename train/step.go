@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weft/compute/op"
+	"weft/model"
 	"weft/model/nn"
 	"weft/text/corpus"
 	"weft/train/optim"
@@ -43,7 +44,7 @@ func (l *Loop) gradients() (loss float64, tokens int, err error) {
 	}
 	l.pass.Record = true
 	for _, b := range l.batches {
-		loss += l.forward(b, 1/float32(targets))
+		loss += forward(l.Model, &l.pass, b, 1/float32(targets))
 		l.pass.Backward()
 	}
 	return loss / float64(targets), tokens, nil
@@ -51,20 +52,20 @@ func (l *Loop) gradients() (loss float64, tokens int, err error) {
 
 // forward returns the summed loss of a batch's targets, nats. Rows without a
 // target do not reach the projection to the vocabulary.
-func (l *Loop) forward(b corpus.Batch, scale float32) float64 {
-	p, targets, n := &l.pass, b.Targets, b.Counted
+func forward(m model.Model, p *op.Pass, b corpus.Batch, scale float32) float64 {
+	targets, n := b.Targets, b.Counted
 	if n == 0 {
 		return 0
 	}
 	p.Arena.Reset()
 	p.Spans = spans(p.Spans[:0], b)
-	h := l.Model.Hidden(p, b.IDs)
+	h := m.Hidden(p, b.IDs)
 	if n < len(targets) {
 		var rows []int
 		rows, targets = wanted(b.Targets, n)
 		h = p.Gather(h, rows)
 	}
-	return p.CrossEntropy(l.Model.Logits(p, h), targets, scale)
+	return p.CrossEntropy(m.Logits(p, h), targets, scale)
 }
 
 // wanted lists the rows that have a target, and the targets.

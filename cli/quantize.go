@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"weft/internal/atomicfile"
+	"weft/model"
+	"weft/model/weights/safetensors"
+	"weft/model/zoo"
+	"weft/text/corpus"
+	"weft/text/template"
+	"weft/train"
+)
+
+// beside lists the files of a model folder, apart from weights and config, that
+// say how to use it and what is known about it.
+func beside() []string {
+	return []string{
+		"generation_config.json", "tokenizer.json", "tokenizer_config.json",
+		"special_tokens_map.json", "chat_template.jinja", "README.md", "LICENSE",
+	}
+}
+
+// quantized is what `weft quantize --json` prints.
+type quantized struct {
+	Path   string `json:"path"`
+	Before int64  `json:"bytes_before"` // of the weights' files
+	After  int64  `json:"bytes_after"`
+	// Bits per byte of --text; absent without it.
+	BPBBefore float64 `json:"bits_per_byte_before,omitempty"`
+	BPBAfter  float64 `json:"bits_per_byte_after,omitempty"`
+}
+
+func (e *env) quantizeCmd() *cobra.Command {
+	var out, text string
+	c := &cobra.Command{
+		Use:   "quantize MODEL --out DIR",
+		Short: "Store a model's matrices in 8 bits: about a quarter of the size",
+		Long: `Quantize writes a copy of a model folder whose matrices are stored in blocks of 32
+8-bit integers with one scale each, the arithmetic of GGUF's Q8_0. Norm gains and
+biases stay in float32, and so does everything in memory. The file is an ordinary
+model.safetensors (docs/format/q8.md).
+
+With --text it also measures what that costs: bits per byte of the text, before
+and after.`,
+		Example:           "  weft quantize out/chat --out out/chat-q8 --text held-out.txt",
+		Args:              exactArgs("MODEL"),
+		ValidArgsFunction: modelArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				return &usageError{errors.New("quantize: --out is missing: name the folder to write")}
+			}
+			q, err := e.quantize(cmd.Context(), args[0], out, text)
+			if err != nil {
+				return err
+			}
+			return e.printQuantized(q)
+		},
+	}
+	c.Flags().StringVarP(&out, "out", "o", "", "folder to write")
+	c.Flags().StringVar(&text, "text", "", "text or jsonl `file` to measure bits per byte on, before and after")
+	return c
+}
+
+func (e *env) quantize(ctx context.Context, arg, out, text string) (q quantized, err error) {
+	q.Path = out
+	l, err := loadModel(arg)
+	if err != nil {
+		return q, err
+	}
+	if same(arg, out) && !l.embedded {
+		return q, fmt.Errorf("quantize: --out %s is the model's own folder: name another one, so that the weights stay", out)
+	}
+	if q.Before, err = weightBytes(l.files); err != nil {
+		return q, err
+	}
+	if text != "" {
+		if q.BPBBefore, err = e.bitsPerByte(ctx, l, l.model, text); err != nil {
+			return q, err
+		}
+	}
+	if err := copyFiles(l.files, out); err != nil {
+		return q, err
+	}
+	if err := zoo.SaveQ8(out, l.model, nil); err != nil {
+		return q, err
+	}
+	if q.After, err = weightBytes(os.DirFS(out)); err != nil || text == "" {
+		return q, err
+	}
+	m, err := zoo.Load(out)
+	if err != nil {
+		return q, err
+	}
+	q.BPBAfter, err = e.bitsPerByte(ctx, l, m, text)
+	return q, err
+}
+
+func same(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+// weightBytes is the size of a folder's weights: one file or all shards.
+func weightBytes(dir fs.FS) (n int64, err error) {
+	names, err := fs.Glob(dir, "*"+filepath.Ext(safetensors.SingleFile))
+	for _, name := range names {
+		st, err := fs.Stat(dir, name)
+		if err != nil {
+			return 0, err
+		}
+		n += st.Size()
+	}
+	return n, err
+}
+
+// copyFiles copies what stands beside the weights.
+func copyFiles(from fs.FS, to string) error {
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return fmt.Errorf("make the folder for the model: %w", err)
+	}
+	for _, name := range beside() {
+		data, err := fs.ReadFile(from, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = atomicfile.WriteBytes(filepath.Join(to, name), data)
+		}
+		if err != nil {
+			return fmt.Errorf("copy %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// scoreContext is the longest context, in tokens, that a text is scored with.
+const scoreContext = 512
+
+// bitsPerByte scores a text with a model, documents between the markers that
+// pretraining puts there.
+func (e *env) bitsPerByte(ctx context.Context, l *loaded, m model.Model, path string) (float64, error) {
+	var o corpus.ShardOptions
+	tmpl := l.tmpl
+	if tmpl == nil {
+		tmpl = template.For(l.tok)
+	}
+	if tmpl != nil {
+		o.Begin, o.End = tmpl.BOS(), tmpl.DocumentEnd()
+	}
+	data, err := corpus.Build(ctx, l.tok, corpus.Documents(path), o)
+	if err != nil {
+		return 0, err
+	}
+	defer data.Close()
+	pool := e.pool()
+	defer pool.Close()
+	var batches []corpus.Batch
+	for b, err := range data.Eval(corpus.EvalOptions{SeqLen: min(scoreContext, m.Info().Context)}) {
+		if err != nil {
+			return 0, err
+		}
+		batches = append(batches, b)
+	}
+	return train.Score(m, pool, batches).BPB, ctx.Err()
+}
+
+func (e *env) printQuantized(q quantized) error {
+	if e.json {
+		return json.NewEncoder(e.out).Encode(q)
+	}
+	fmt.Fprintf(e.out, "%s: weights %.2f MB -> %.2f MB\n", q.Path, float64(q.Before)/1e6, float64(q.After)/1e6)
+	if q.BPBBefore > 0 {
+		fmt.Fprintf(e.out, "bits per byte %.4f -> %.4f (%+.2f %%)\n", q.BPBBefore, q.BPBAfter, 100*(q.BPBAfter/q.BPBBefore-1))
+	}
+	return nil
+}
