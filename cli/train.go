@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weft/text/tokenizer"
 	"weft/train"
 	"weft/train/pretrain"
 )
@@ -47,7 +48,7 @@ kill -9, goes on with the same command and ends at the same weights.`,
 	f.BoolVar(&o.Resume, "resume", true, "go on with the run in the folder, if there is one")
 	f.StringVar(&o.Tokenizer, "tokenizer", "", "tokenizer.json or a folder with one (default: train one on the text)")
 	f.IntVar(&o.Vocab, "vocab", 0, "tokens of a trained tokenizer; 256 with --template none: bytes alone (default: by size of the text)")
-	f.StringVar(&o.Pattern, "pattern", "", "pre-tokenizer of a trained tokenizer: gpt2, cl100k or o200k (default gpt2)")
+	f.StringVar(&o.Pattern, "pattern", "", "pre-tokenizer of a trained tokenizer: "+strings.Join(tokenizer.Patterns(), ", ")+" (default gpt2)")
 	f.StringVar(&o.Template, "template", "", "chat template whose markers a trained tokenizer gets: weft, chatml or none (default weft)")
 	f.IntVar(&o.Depth, "depth", 0, "the dial: number of layers, and by rule everything else (default 4; with --budget: what fits it)")
 	f.IntVar(&o.Dim, "dim", 0, "width of the residual stream (default: by depth)")
@@ -55,7 +56,8 @@ kill -9, goes on with the same command and ends at the same weights.`,
 	f.IntVar(&o.KVHeads, "kv-heads", 0, "key/value heads (default: by heads)")
 	f.IntVar(&o.FFN, "ffn", 0, "width of the feed-forward layer (default: 8/3 of the width)")
 	f.BoolVar(&o.Untied, "untied", false, "give the output head weights of its own")
-	f.IntVar(&o.SeqLen, "seq", 0, "positions of a sequence, and the model's context (default: by depth)")
+	f.IntVar(&o.SeqLen, "seq", 0, "positions of a sequence in training (default: by depth)")
+	f.IntVar(&o.Context, "context", 0, "positions the model is made for, more than --seq if longer texts come later (default: as --seq)")
 	f.IntVar(&o.BatchTokens, "batch-tokens", 0, "tokens per step (default: by depth)")
 	f.Float64Var(&o.Val, "val", 0, "share of the text held out (default 0.1)")
 	f.IntVar(&o.EvalTokens, "eval-tokens", 0, "held-out tokens per evaluation; -1: all (default 16384)")

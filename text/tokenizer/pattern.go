@@ -56,19 +56,26 @@ func patterns() []*pattern {
 // gpt2Regex is the pattern that the ByteLevel pre-tokenizer has built in.
 const gpt2Regex = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
+// Patterns lists the names of the known patterns.
+func Patterns() []string {
+	var names []string
+	for _, p := range patterns() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 // patternNamed finds a pattern; "" means "gpt2".
 func patternNamed(name string) (*pattern, error) {
 	if name == "" {
 		name = "gpt2"
 	}
-	var names []string
 	for _, p := range patterns() {
 		if p.name == name {
 			return p, nil
 		}
-		names = append(names, p.name)
 	}
-	return nil, fmt.Errorf("tokenizer: pattern %q: %w; want one of %s", name, ErrUnsupported, strings.Join(names, ", "))
+	return nil, fmt.Errorf("tokenizer: pattern %q: %w; want one of %s", name, ErrUnsupported, strings.Join(Patterns(), ", "))
 }
 
 // patternOf finds the pattern that a file spells as a regular expression.

@@ -67,6 +67,9 @@ func (s *Settings) fill() error {
 	default:
 		s.SeqLen = 256
 	}
+	if s.Context != 0 && s.Context < s.SeqLen {
+		return fmt.Errorf("pretrain: the context is %d, shorter than the sequences of %d that it is trained on", s.Context, s.SeqLen)
+	}
 	def(&s.Batch, batchPerLayer*s.Depth)
 	def(&s.Accumulate, max(1, (s.Batch+microTokens-1)/microTokens))
 	def(&s.LR, 1e-3*math.Sqrt(384/float64(s.Dim)))
@@ -113,7 +116,7 @@ func (s *Settings) fillSteps(params, dataTokens int64) {
 func (s *Settings) config(vocab int, bos, eos []int32) llama.Config {
 	return llama.Config{
 		HiddenSize: s.Dim, IntermediateSize: s.FFN, NumHiddenLayers: s.Depth, NumAttentionHeads: s.Heads, NumKeyValueHeads: s.KVHeads,
-		VocabSize: vocab, MaxPositionEmbeddings: s.SeqLen, RMSNormEps: 1e-5, TieWordEmbeddings: !s.Untied, TorchDtype: "float32",
+		VocabSize: vocab, MaxPositionEmbeddings: max(s.SeqLen, s.Context), RMSNormEps: 1e-5, TieWordEmbeddings: !s.Untied, TorchDtype: "float32",
 		BOSTokenID: bos, EOSTokenID: eos,
 	}
 }

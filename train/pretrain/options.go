@@ -26,7 +26,7 @@ type Options struct {
 
 	Tokenizer string // tokenizer.json, or a folder with one; trained on the text
 	Vocab     int    // tokens of a trained tokenizer, special ones counted; by size of the text
-	Pattern   string // how a trained tokenizer cuts words: "gpt2", "cl100k", "o200k"; "gpt2"
+	Pattern   string // how a trained tokenizer cuts words: see tokenizer.Patterns; "gpt2"
 	Template  string // chat template whose markers a trained tokenizer gets; "none": no markers; "weft"
 
 	Depth   int  // layers, and by rule all that follows from them; 4, with a Budget what fits it
@@ -36,7 +36,8 @@ type Options struct {
 	FFN     int  // width of the feed-forward layer; 8/3 of Dim
 	Untied  bool // a head of its own instead of the embedding's weights; false
 
-	SeqLen      int     // positions of a sequence, and the model's context; 256, from 8 layers on 512, from 12 on 1024
+	SeqLen      int     // positions of a sequence in training; 256, from 8 layers on 512, from 12 on 1024
+	Context     int     // positions the model says it is made for; SeqLen
 	BatchTokens int     // tokens per step; 512 per layer
 	Val         float64 // share of the text that is held out; 0.1
 	EvalTokens  int     // held-out tokens of an evaluation, all when negative; 16384
@@ -63,7 +64,7 @@ func (o *Options) Validate() error {
 		name string
 		v    int
 	}{{"vocab", o.Vocab}, {"depth", o.Depth}, {"dim", o.Dim}, {"heads", o.Heads}, {"kv heads", o.KVHeads}, {"ffn", o.FFN},
-		{"sequence length", o.SeqLen}, {"batch tokens", o.BatchTokens}, {"steps", o.Steps}, {"accumulate", o.Accumulate}} {
+		{"sequence length", o.SeqLen}, {"context", o.Context}, {"batch tokens", o.BatchTokens}, {"steps", o.Steps}, {"accumulate", o.Accumulate}} {
 		if f.v < 0 || f.v > maxOption {
 			return fmt.Errorf("pretrain: %s is %d, want 1 to %d", f.name, f.v, maxOption)
 		}
@@ -100,6 +101,7 @@ type Settings struct {
 	FFN        int     `json:"ffn"`
 	Untied     bool    `json:"untied"`
 	SeqLen     int     `json:"seq_len"`
+	Context    int     `json:"context,omitempty"` // 0: SeqLen
 	Batch      int     `json:"batch_tokens"`
 	Accumulate int     `json:"accumulate"`
 	Steps      int     `json:"steps"`
@@ -124,7 +126,7 @@ type Settings struct {
 // settings are the options as given, nothing filled in.
 func (o *Options) settings() (Settings, error) {
 	s := Settings{Vocab: o.Vocab, Pattern: o.Pattern, Template: o.Template, Depth: o.Depth, Dim: o.Dim, Heads: o.Heads, KVHeads: o.KVHeads,
-		FFN: o.FFN, Untied: o.Untied, SeqLen: o.SeqLen, Batch: o.BatchTokens, Accumulate: o.Accumulate, Steps: o.Steps,
+		FFN: o.FFN, Untied: o.Untied, SeqLen: o.SeqLen, Context: o.Context, Batch: o.BatchTokens, Accumulate: o.Accumulate, Steps: o.Steps,
 		Budget: o.Budget.Seconds(), Warmup: o.Warmup, Schedule: o.Schedule.Kind, LR: o.Schedule.Peak, Floor: o.Schedule.Floor,
 		Decay: o.Schedule.Decay, Beta1: o.Optim.Beta1, Beta2: o.Optim.Beta2, Eps: o.Optim.Eps, Weight: o.Optim.WeightDecay,
 		Clip: o.Optim.Clip, NoDecay: strings.Join(o.NoDecay, " "), Val: o.Val, EvalTokens: o.EvalTokens, Random: o.Random, Seed: o.Seed}

@@ -220,3 +220,23 @@ func TestNanoGPTPreset(t *testing.T) {
 		t.Errorf("%v: a token is not a byte", res.After)
 	}
 }
+
+// A model may be made for more positions than it is trained on at first.
+func TestContext(t *testing.T) {
+	o := small(textFile(t, strings.Repeat(verse, 100)), filepath.Join(t.TempDir(), "run"))
+	o.Steps, o.Context = 1, 100
+	if _, err := Run(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	m, err := zoo.Load(o.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Info().Context; got != 100 {
+		t.Errorf("the model's context is %d, want 100", got)
+	}
+	o.Out, o.Context = o.Out+"2", 16
+	if _, err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "context is 16, shorter") {
+		t.Errorf("error is %v, want one about a context shorter than the sequences", err)
+	}
+}
