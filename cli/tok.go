@@ -8,12 +8,14 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"weft/model/tiny"
 	"weft/text/corpus"
 	"weft/text/template"
 	"weft/text/tokenizer"
@@ -60,7 +62,7 @@ func (e *env) tokTrainCmd() *cobra.Command {
 	f.StringVarP(&out, "out", "o", "tokenizer.json", "where to write the tokenizer")
 	f.IntVar(&o.VocabSize, "vocab", 4096, "vocabulary size, special tokens included")
 	f.IntVar(&o.MinFreq, "min-freq", 2, "merge only pairs seen this often")
-	f.StringVar(&o.Pattern, "pattern", "gpt2", "pre-tokenizer: gpt2, cl100k or o200k")
+	f.StringVar(&o.Pattern, "pattern", "gpt2", "pre-tokenizer: "+strings.Join(tokenizer.Patterns(), ", "))
 	f.StringSliceVar(&o.Special, "special", nil, "more special tokens, beside those of the template")
 	f.IntVar(&o.Reserved, "reserved", 0, "placeholder ids kept for later")
 	f.StringVar(&tmpl, "template", "weft", "chat template whose markers become special tokens: weft or chatml")
@@ -86,7 +88,7 @@ func (e *env) tokEncodeCmd() *cobra.Command {
 		Short: "Read text on standard input, print ids separated by spaces",
 		Args:  exactArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			tok, err := tokenizer.Load(path)
+			tok, err := loadTokenizer(path)
 			if err != nil {
 				return err
 			}
@@ -128,7 +130,7 @@ func (e *env) tokDecodeCmd() *cobra.Command {
 		Short: "Read ids on standard input, print the exact bytes of their text",
 		Args:  exactArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			tok, err := tokenizer.Load(path)
+			tok, err := loadTokenizer(path)
 			if err != nil {
 				return err
 			}
@@ -177,8 +179,20 @@ func parseIDs(text string, vocab int) ([]int32, error) {
 	return ids, nil
 }
 
+// loadTokenizer reads a tokenizer.json, or that of a model.
+func loadTokenizer(arg string) (*tokenizer.Tokenizer, error) {
+	if slices.Contains(tiny.Names(), arg) {
+		l, err := findModel(arg)
+		if err != nil {
+			return nil, err
+		}
+		return tokenizer.LoadFS(l.files)
+	}
+	return tokenizer.Load(arg)
+}
+
 func tokenizerFlag(c *cobra.Command, path *string) {
-	c.Flags().StringVar(path, "tokenizer", "tokenizer.json", "tokenizer.json `file`, or a model folder that holds one")
+	c.Flags().StringVar(path, "tokenizer", "tokenizer.json", "tokenizer.json `file`, or a model that holds one")
 	_ = c.RegisterFlagCompletionFunc("tokenizer", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"json"}, cobra.ShellCompDirectiveFilterFileExt
 	})

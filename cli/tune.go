@@ -23,8 +23,20 @@ them; only what the assistant says, and its end marker, is learned.`,
 		Example: "  weft tune sft --base out/base --data chats.jsonl --out out/chat",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Base != "" {
+				l, err := findModel(o.Base)
+				if err != nil {
+					return err
+				}
+				if l.embedded {
+					o.BaseFS = l.files
+				}
+			}
 			if o.Out == "" {
 				o.Out = filepath.Clean(o.Base) + "-chat"
+				if o.BaseFS != nil {
+					o.Out = filepath.Join("out", o.Out)
+				}
 			}
 			o.Threads = e.threads
 			var end func()
@@ -38,9 +50,9 @@ them; only what the assistant says, and its end marker, is learned.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.Base, "base", "", "model folder to start from")
+	modelFlag(c, &o.Base, "base", "model to start from")
 	f.StringVar(&o.Data, "data", "", "jsonl `file` of conversations")
-	f.StringVarP(&o.Out, "out", "o", "", "folder of the run and model (default: the base's with -chat)")
+	f.StringVarP(&o.Out, "out", "o", "", "folder of the run and model (default: the base's with -chat, an embedded one's in out/)")
 	f.BoolVar(&o.Resume, "resume", true, "go on with the run in the folder, if there is one")
 	f.StringVar(&o.Template, "template", "", "chat template: weft or chatml (default: the base's, else the one its tokenizer has the markers of)")
 	f.Float64Var(&o.Epochs, "epochs", 0, "times the conversations are gone through, without --steps or --budget (default 3)")

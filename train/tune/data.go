@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
-	"os"
 	"slices"
 
 	"weft/text/corpus"
@@ -126,8 +126,8 @@ func (r *run) learned() (n int64) {
 }
 
 // fileHash is the SHA-256 of a file.
-func fileHash(path string) (string, error) {
-	f, err := os.Open(path)
+func fileHash(dir fs.FS, name string) (string, error) {
+	f, err := dir.Open(name)
 	if err != nil {
 		return "", fmt.Errorf("tune: %w", err)
 	}

@@ -3,6 +3,7 @@ package tune
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"math"
 	"path/filepath"
@@ -22,6 +23,7 @@ type SFTOptions struct {
 	train.Options
 
 	Base   string                        // model folder to start from; required for a new run
+	BaseFS fs.FS                         // the files of Base, where it is no folder of the disk but in the binary; those of the folder
 	Data   string                        // .jsonl of {"messages": [...]} or {"prompt", "completion"}; required unless Chats is set
 	Chats  iter.Seq2[corpus.Chat, error] // conversations at hand; none
 	Out    string                        // folder of the run; required

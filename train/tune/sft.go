@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"weft/compute/tensor"
 	"weft/internal/atomicfile"
+	"weft/internal/mapfile"
 	"weft/model"
 	"weft/model/weights/safetensors"
 	"weft/model/zoo"
@@ -78,12 +80,20 @@ func SFT(ctx context.Context, o SFTOptions) (res Result, err error) {
 	return loop.Run(ctx)
 }
 
+// base is where the files of the base model are.
+func (r *run) base() fs.FS {
+	if r.BaseFS != nil {
+		return r.BaseFS
+	}
+	return mapfile.Dir(r.Base)
+}
+
 // prepare reads the base model and the conversations of a new run.
 func (r *run) prepare(ctx context.Context) (err error) {
-	if r.model, err = zoo.Load(r.Base); err != nil {
+	if r.model, err = zoo.LoadFS(r.base()); err != nil {
 		return err
 	}
-	if err := r.texts(r.Base); err != nil {
+	if err := r.texts(r.base()); err != nil {
 		return err
 	}
 	if err := r.ancestry(); err != nil {
@@ -115,11 +125,11 @@ func (r *run) reopen() (err error) {
 	if r.model, err = zoo.Load(r.Out); err != nil {
 		return err
 	}
-	if err := r.texts(r.Out); err != nil {
+	if err := r.texts(mapfile.Dir(r.Out)); err != nil {
 		return err
 	}
 	if r.Base != "" {
-		if r.lineage.Parent, err = fileHash(filepath.Join(r.Base, safetensors.SingleFile)); err != nil {
+		if r.lineage.Parent, err = fileHash(r.base(), safetensors.SingleFile); err != nil {
 			return err
 		}
 	}
@@ -127,14 +137,14 @@ func (r *run) reopen() (err error) {
 }
 
 // texts loads the tokenizer of a folder and chooses the template.
-func (r *run) texts(dir string) (err error) {
-	if r.tok, err = tokenizer.Load(dir); err != nil {
+func (r *run) texts(dir fs.FS) (err error) {
+	if r.tok, err = tokenizer.LoadFS(dir); err != nil {
 		return err
 	}
 	if r.set.Template != "" {
 		r.tmpl, err = template.Named(r.set.Template)
 	} else {
-		r.tmpl, err = template.Load(dir)
+		r.tmpl, err = template.LoadFS(dir)
 	}
 	if err == nil && r.tmpl == nil { // a base model: its tokenizer was made for one
 		r.tmpl = template.For(r.tok)
@@ -146,7 +156,7 @@ func (r *run) texts(dir string) (err error) {
 		return err
 	}
 	if err := r.tmpl.Check(r.tok); err != nil {
-		return fmt.Errorf("tune: %s: %w", dir, err)
+		return fmt.Errorf("tune: %s: %w", mapfile.Path(dir, "."), err)
 	}
 	r.set.Template = r.tmpl.Name()
 	r.lineage.Tokenizer, r.lineage.Template = r.tok.Hash(), r.tmpl.Hash()
@@ -156,9 +166,12 @@ func (r *run) texts(dir string) (err error) {
 // ancestry notes where the base model came from, and refuses one whose folder
 // says that it was trained with another tokenizer or template.
 func (r *run) ancestry() (err error) {
-	path := filepath.Join(r.Base, safetensors.SingleFile)
-	if r.lineage.Parent, err = fileHash(path); err != nil {
+	if r.lineage.Parent, err = fileHash(r.base(), safetensors.SingleFile); err != nil {
 		return err
+	}
+	if r.BaseFS != nil { // no folder, and no run, to name
+		r.lineage.ParentPath = r.Base
+		return nil
 	}
 	if r.lineage.ParentPath, err = filepath.Abs(r.Base); err != nil {
 		return err
@@ -196,7 +209,7 @@ func (r *run) describe() error {
 	if err := os.MkdirAll(r.Out, 0o755); err != nil {
 		return fmt.Errorf("tune: %w", err)
 	}
-	config, err := os.ReadFile(filepath.Join(r.Base, zoo.ConfigFile))
+	config, err := fs.ReadFile(r.base(), zoo.ConfigFile)
 	if err != nil {
 		return fmt.Errorf("tune: %w", err)
 	}

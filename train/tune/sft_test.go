@@ -113,7 +113,7 @@ func TestSFTLearnsTheAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parent, err := fileHash(filepath.Join(dir, "model.safetensors"))
+	parent, err := fileHash(os.DirFS(dir), "model.safetensors")
 	if err != nil || s.Kind != kind || s.Lineage.Parent != parent || s.Lineage.Tokenizer == "" || s.Lineage.Template == "" || s.Lineage.Data == "" {
 		t.Errorf("lineage is %+v, %v", s.Lineage, err)
 	}
