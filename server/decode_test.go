@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -40,6 +41,20 @@ func TestDecodeChat(t *testing.T) {
 			chat.Request{Logprobs: -1, Messages: []chat.Message{{Role: chat.System, Content: "d"}, {Role: chat.User, Name: "ann", Content: "ab"}, {Role: chat.Assistant}}}, nil},
 		{"neutral values", `{` + messages + `,"tools":[],"tool_choice":"auto","response_format":{"type": "text"},"store":false,"user":"u","metadata":{"a":"b"},"parallel_tool_calls":true,"service_tier":"auto","length_penalty":1.0}`,
 			chat.Request{Messages: user, Logprobs: -1}, func(c *chatCall) bool { return len(c.ignored) == 0 }},
+		{"tools", `{` + messages + `,"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true,"x":1}}],"parallel_tool_calls":false}`,
+			chat.Request{Messages: user, Logprobs: -1, Tools: []chat.Tool{{Name: "f", Description: "d", Parameters: json.RawMessage(`{"type":"object"}`)}}},
+			func(c *chatCall) bool {
+				return strings.Join(c.ignored, " ") == "tools[0].function.strict tools[0].function.x parallel_tool_calls"
+			}},
+		{"tools not to be used", `{` + messages + `,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"none","parallel_tool_calls":true}`,
+			chat.Request{Messages: user, Logprobs: -1}, func(c *chatCall) bool { return len(c.ignored) == 0 }},
+		{"calls and results", `{"messages":[{"role":"assistant","content":null,"tool_calls":[
+			{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\": 1}"}},{"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]},
+			{"role":"tool","tool_call_id":"b","content":"2"},{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"1"}]},{"role":"assistant","content":"done"}]}`,
+			chat.Request{Logprobs: -1, Messages: []chat.Message{
+				{Role: chat.Assistant, ToolCalls: []chat.ToolCall{{ID: "a", Name: "f", Arguments: `{"x": 1}`}, {ID: "b", Name: "g", Arguments: "{}"}}},
+				{Role: chat.ToolResult, Content: "1", ToolCallID: "a"}, {Role: chat.ToolResult, Content: "2", ToolCallID: "b"}, {Role: chat.Assistant, Content: "done"}}},
+			func(c *chatCall) bool { return len(c.ignored) == 0 }},
 		{"vendor extras", `{"messages":[{"role":"user","content":"hi","zest":1}],"provider":{"order":[]},"transforms":[]}`, chat.Request{Messages: user, Logprobs: -1},
 			func(c *chatCall) bool { return strings.Join(c.ignored, " ") == "messages[0].zest provider transforms" }},
 	}
@@ -99,6 +114,7 @@ func TestDecodeErrors(t *testing.T) {
 		bad, unsupported   = "invalid_value", "unsupported_parameter"
 	)
 	inChat := func(field string) string { return `{"messages":[{"role":"user","content":"hi"}],` + field + `}` }
+	const callX = `{"id":"x","type":"function","function":{"name":"f","arguments":"{}"}}`
 	inText := func(field string) string { return `{"prompt":"a",` + field + `}` }
 	tests := []struct{ path, body, code, param string }{
 		{chatPath, `{"messages":`, "invalid_json", ""},
@@ -114,8 +130,20 @@ func TestDecodeErrors(t *testing.T) {
 		{chatPath, `{"messages":[{"role":"user"}]}`, bad, "messages[0].content"},
 		{chatPath, `{"messages":[{"role":"user","content":7}]}`, bad, "messages[0].content"},
 		{chatPath, `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]}`, unsupported, "messages[0].content[0].type"},
-		{chatPath, `{"messages":[{"role":"tool","content":"a","tool_call_id":"x"}]}`, unsupported, "messages[0].role"},
-		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"id":"x"}]}]}`, unsupported, "messages[0].tool_calls"},
+		{chatPath, `{"messages":[{"role":"function","content":"a"}]}`, unsupported, "messages[0].role"},
+		{chatPath, `{"messages":[{"role":"tool","content":"a"}]}`, bad, "messages[0].tool_call_id"},
+		{chatPath, `{"messages":[{"role":"tool","content":"a","tool_call_id":"x"}]}`, bad, "messages[0].tool_call_id"},
+		{chatPath, `{"messages":[{"role":"user","content":"a","tool_call_id":"x"}]}`, bad, "messages[0].tool_call_id"},
+		{chatPath, `{"messages":[{"role":"user","content":"a","tool_calls":[` + callX + `]}]}`, bad, "messages[0].tool_calls"},
+		{chatPath, `{"messages":[{"role":"assistant","tool_calls":[` + callX + `]}]}`, bad, "messages[0].tool_calls[0]"},
+		{chatPath, `{"messages":[{"role":"assistant","tool_calls":[` + callX + `]},{"role":"tool","content":"a","tool_call_id":"y"}]}`, bad, "messages[1].tool_call_id"},
+		{chatPath, `{"messages":[{"role":"assistant","tool_calls":[` + callX + `]},{"role":"tool","content":"a","tool_call_id":"x"},{"role":"tool","content":"b","tool_call_id":"x"}]}`, bad, "messages[2].tool_call_id"},
+		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"type":"function"}]}]}`, bad, "messages[0].tool_calls[0].id"},
+		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"id":"x"}]}]}`, bad, "messages[0].tool_calls[0].type"},
+		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"id":"x","type":"function"}]}]}`, bad, "messages[0].tool_calls[0].function"},
+		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"id":"x","type":"function","function":{"arguments":"{}"}}]}]}`, bad, "messages[0].tool_calls[0].function.name"},
+		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":"{"}}]}]}`, bad, "messages[0].tool_calls[0].function.arguments"},
+		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":{}}}]}]}`, bad, "messages[0].tool_calls[0].function.arguments"},
 		{chatPath, inChat(`"temperature":2.1`), bad, "temperature"},
 		{chatPath, inChat(`"temperature":"hot"`), bad, "temperature"},
 		{chatPath, inChat(`"top_p":-0.1`), bad, "top_p"},
@@ -140,8 +168,15 @@ func TestDecodeErrors(t *testing.T) {
 		{chatPath, inChat(`"logprobs":true,"top_logprobs":21`), bad, "top_logprobs"},
 		{chatPath, inChat(`"model":7`), bad, "model"},
 		{chatPath, inChat(`"model":"gpt-9"`), "model_not_found", "model"},
-		{chatPath, inChat(`"tools":[{"type":"function"}]`), unsupported, "tools"},
+		{chatPath, inChat(`"tools":[{"type":"function"}]`), bad, "tools[0].function"},
+		{chatPath, inChat(`"tools":[{"type":"web_search"}]`), unsupported, "tools[0].type"},
+		{chatPath, inChat(`"tools":[{"type":"function","function":{}}]`), bad, "tools[0].function.name"},
+		{chatPath, inChat(`"tools":[{"type":"function","function":{"name":"a b"}}]`), bad, "tools[0].function.name"},
+		{chatPath, inChat(`"tools":[{"type":"function","function":{"name":"f","parameters":[]}}]`), bad, "tools[0].function.parameters"},
+		{chatPath, inChat(`"tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"f"}}]`), bad, "tools[1].function.name"},
+		{chatPath, inChat(`"tools":[{"type":"function","function":{"name":"f","desciption":"a"}}]`), "unknown_parameter", "tools[0].function.desciption"},
 		{chatPath, inChat(`"tool_choice":"required"`), unsupported, "tool_choice"},
+		{chatPath, inChat(`"tool_choice":{"type":"function","function":{"name":"f"}}`), unsupported, "tool_choice"},
 		{chatPath, inChat(`"response_format":{"type":"json_object"}`), unsupported, "response_format"},
 		{chatPath, inChat(`"reasoning_effort":"high"`), unsupported, "reasoning_effort"},
 		{chatPath, inChat(`"guided_json":{}`), unsupported, "guided_json"},
@@ -190,6 +225,7 @@ func TestNearest(t *testing.T) {
 // an accepted request must be within the limits.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"messages":[{"role":"user","content":"hi"}],"n":2,"stop":["a"]}`))
+	f.Add([]byte(`{"messages":[{"role":"assistant","tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","content":"a","tool_call_id":"x"}],"tools":[{"type":"function","function":{"name":"f"}}]}`))
 	f.Add([]byte(`{"prompt":[[1,2],[3]],"logprobs":1,"echo":true,"stream":true,"stream_options":{"include_usage":true}}`))
 	f.Add([]byte(`{"prompt":null,"messages":[null],"logit_bias":{"-1":1e999},"seed":1e30}`))
 	f.Fuzz(func(t *testing.T, body []byte) {

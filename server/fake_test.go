@@ -25,11 +25,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // panic, as real models do.
 type fakeModel struct {
 	words   []string
-	context int           // refuse longer prompts (a token is a byte); 0: none
-	busy    bool          // refuse everything
-	failAt  int           // fail in front of this word; 0: never
-	panicAt int           // panic in front of this word; 0: never
-	block   chan struct{} // wait for it, or for ctx, in front of the second word
+	calls   []chat.ToolCall // made behind the words if tools are offered
+	context int             // refuse longer prompts (a token is a byte); 0: none
+	busy    bool            // refuse everything
+	failAt  int             // fail in front of this word; 0: never
+	panicAt int             // panic in front of this word; 0: never
+	block   chan struct{}   // wait for it, or for ctx, in front of the second word
 	running atomic.Int64
 	seen    atomic.Pointer[chat.Request]
 }
@@ -108,7 +109,16 @@ func (f *fakeModel) speak(ctx context.Context, r chat.Request, prompt string, yi
 			return
 		}
 	}
-	yield(chat.Delta{Finish: finish, Usage: &chat.Usage{PromptTokens: len(prompt), CachedTokens: 1, CompletionTokens: len(words)}}, nil)
+	last := chat.Delta{Finish: finish}
+	if len(r.Tools) > 0 && len(f.calls) > 0 { // the last call ends with the answer
+		n := len(f.calls) - 1
+		if n > 0 && !yield(chat.Delta{ToolCalls: f.calls[:n]}, nil) {
+			return
+		}
+		last = chat.Delta{ToolCalls: f.calls[n:], Finish: chat.FinishToolCalls}
+	}
+	last.Usage = &chat.Usage{PromptTokens: len(prompt), CachedTokens: 1, CompletionTokens: len(words)}
+	yield(last, nil)
 }
 
 func logprob(text string, lp float64, top int) chat.TokenLogprob {

@@ -17,6 +17,7 @@ type object struct {
 	path  string // prefix of field names in errors, such as "messages[2]."
 	raw   map[string]json.RawMessage
 	asked map[string]bool
+	inner []string // what nobody asked for in the objects inside
 	err   *apiError
 }
 
@@ -135,6 +136,27 @@ func (o *object) list(name string) []json.RawMessage {
 	return l
 }
 
+// inside reads an object that stands in a field of this one; what is wrong in
+// it or left over counts as the outer object's.
+func (o *object) inside(name string, data []byte, read func(*object)) {
+	in, err := parseObject(data, o.path+name, o.path+name+".")
+	if err == nil {
+		read(in)
+		o.inner = append(o.inner, in.leftover()...)
+		err = in.err
+	}
+	if o.err == nil {
+		o.err = err
+	}
+}
+
+// each reads an array of objects; none when absent.
+func (o *object) each(name string, read func(*object)) {
+	for i, data := range o.list(name) {
+		o.inside(fmt.Sprintf("%s[%d]", name, i), data, read)
+	}
+}
+
 // leftover lists, in order, the fields nobody asked for. One that is almost a
 // known name is an error: it is a typing mistake that would change the answer.
 func (o *object) leftover() []string {
@@ -152,7 +174,7 @@ func (o *object) leftover() []string {
 		}
 		names[i] = o.path + name
 	}
-	return names
+	return append(o.inner, names...)
 }
 
 // nearest finds the known name within one edit, or two for names of eight

@@ -19,10 +19,10 @@ const parallel = 8
 
 // codec writes the deltas of a request in one API's shape.
 type codec interface {
-	whole(answers []answer, u usage) any // the body of an answer that is not streamed
-	open(index int) any                  // first chunk of a choice; nil: none
-	piece(index int, d chat.Delta) any   // one delta
-	usage(u usage) any                   // last chunk, if asked for
+	whole(answers []answer, u usage) any  // the body of an answer that is not streamed
+	open(index int) any                   // first chunk of a choice; nil: none
+	pieces(index int, d chat.Delta) []any // the chunks of one delta
+	usage(u usage) any                    // last chunk, if asked for
 }
 
 // event is one delta of one choice, or the error that ended it.
@@ -36,6 +36,7 @@ type event struct {
 type answer struct {
 	text     strings.Builder
 	logprobs []chat.TokenLogprob
+	calls    []chat.ToolCall
 	finish   chat.FinishReason
 }
 
@@ -128,6 +129,7 @@ func (s *Server) collect(w http.ResponseWriter, r *http.Request, events <-chan e
 		a := &answers[e.index]
 		a.text.WriteString(e.delta.Text)
 		a.logprobs = append(a.logprobs, e.delta.Logprobs...)
+		a.calls = append(a.calls, e.delta.ToolCalls...)
 		if e.delta.Finish != "" {
 			a.finish = e.delta.Finish
 		}
@@ -180,8 +182,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, events <-chan ev
 				out.send(first)
 			}
 		}
-		if e.delta.Text != "" || e.delta.Finish != "" || len(e.delta.Logprobs) > 0 {
-			out.send(enc.piece(e.index, e.delta))
+		for _, chunk := range enc.pieces(e.index, e.delta) {
+			out.send(chunk)
 		}
 		if out.err != nil {
 			t.info.gone = true // the deferred cancel frees what is held for it
@@ -235,12 +237,12 @@ type tally struct {
 	last   map[int]time.Time // of each choice, when its last text came
 }
 
-// count takes in one event. The first text of a choice counts towards the time
+// count takes in one event. The first text or tool call of a choice counts towards the time
 // to first token, each later one as a gap; text held back for a stop string or
 // a character's end makes a gap longer, as it does for the client.
 func (t *tally) count(e event) {
 	m, now := t.server.metrics, time.Now()
-	if e.delta.Text != "" {
+	if e.delta.Text != "" || len(e.delta.ToolCalls) > 0 {
 		if t.last == nil {
 			t.last = map[int]time.Time{}
 			t.info.first = now.Sub(t.info.start)

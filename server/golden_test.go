@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"weft/chat"
 )
 
 var update = flag.Bool("update", false, "write the golden files of testdata/golden anew")
@@ -31,6 +33,27 @@ func TestGolden(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := testServer(t, &fakeModel{words: words("Hello <b>& \u00fcber 世界!")}, nil)
 			compareGolden(t, test.name, call(s, "POST", test.path, test.body))
+		})
+	}
+}
+
+// TestGoldenTools does so for a model that makes two calls, behind words and
+// without any.
+func TestGoldenTools(t *testing.T) {
+	const ask = `{"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"price","parameters":{"type":"object","properties":{"item":{"type":"string"}}}}}]`
+	calls := []chat.ToolCall{{ID: "call_1", Name: "price", Arguments: `{"item": "<b>"}`}, {ID: "call_2", Name: "price", Arguments: `{"item": "milk"}`}}
+	for name, test := range map[string]struct {
+		said []string
+		more string
+	}{
+		"tools": {nil, ``}, "tools_words": {words("I look."), ``},
+		"tools_stream": {nil, `,"stream":true`}, "tools_words_stream": {words("I look."), `,"stream":true,"stream_options":{"include_usage":true}`},
+		"tools_none": {words("I guess."), `,"tool_choice":"none"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testServer(t, &fakeModel{words: test.said, calls: calls}, nil)
+			w := call(s, "POST", "/v1/chat/completions", ask+test.more+`}`)
+			compareGolden(t, "chat_"+name, w)
 		})
 	}
 }

@@ -51,6 +51,35 @@ type maybeUsage struct{ *usage }
 // the fields of nothing.
 func (m maybeUsage) MarshalJSON() ([]byte, error) { return json.Marshal(m.usage) }
 
+// response is a whole answer or a chunk, of either endpoint.
+type response[Choice any] struct {
+	ID      string      `json:"id"`
+	Object  string      `json:"object"`
+	Created int64       `json:"created"`
+	Model   string      `json:"model"`
+	Choices []Choice    `json:"choices"`
+	Usage   *maybeUsage `json:"usage,omitempty"`
+}
+
+// respond wraps choices. With include_usage, every chunk but the last says
+// "usage": null, as OpenAI's do.
+func respond[Choice any](h head, object string, choices ...Choice) response[Choice] {
+	if choices == nil {
+		choices = []Choice{}
+	}
+	r := response[Choice]{ID: h.id, Object: object, Created: h.created, Model: h.model, Choices: choices}
+	if h.includeUsage {
+		r.Usage = &maybeUsage{}
+	}
+	return r
+}
+
+// with adds the counts.
+func (r response[Choice]) with(u usage) response[Choice] {
+	r.Usage = &maybeUsage{&u}
+	return r
+}
+
 // byteInts is written as an array of numbers, as OpenAI does, not as base64.
 type byteInts []byte
 
@@ -144,7 +173,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := s.head("chatcmpl-", m, c.common)
-	s.answer(w, r, m, c.common, repeat(c.req, c.n), chatCodec{h, c.logprobs})
+	s.answer(w, r, m, c.common, repeat(c.req, c.n), chatCodec{h, c.logprobs, make([]int, c.n)})
 }
 
 // completions is POST /v1/completions.

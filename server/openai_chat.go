@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"weft/chat"
@@ -18,7 +17,6 @@ type chatCall struct {
 // chatRefused is what OpenAI's chat endpoint has beyond ours.
 func chatRefused() []refused {
 	return []refused{
-		{"tools", []string{"[]"}}, {"tool_choice", []string{`"none"`, `"auto"`}}, {"parallel_tool_calls", []string{"*"}},
 		{"functions", []string{"[]"}}, {"function_call", []string{`"none"`, `"auto"`}},
 		{"response_format", []string{`{"type":"text"}`}}, {"modalities", []string{`["text"]`}}, {"audio", nil},
 		{"prediction", nil}, {"reasoning_effort", []string{`"none"`}}, {"verbosity", []string{`"medium"`}}, {"web_search_options", nil},
@@ -48,7 +46,8 @@ func decodeChat(body []byte) (*chatCall, *apiError) {
 		}
 		c.req.Logprobs = max(c.req.Logprobs, int(*top))
 	}
-	c.readMessages(o)
+	c.req.Messages = readMessages(o)
+	c.req.Tools = readTools(o)
 	o.refuse(chatRefused())
 	o.refuse(neither())
 	c.ignored = append(c.ignored, o.leftover()...)
@@ -71,22 +70,14 @@ func readMaxTokens(o *object) int {
 
 // readMessages reads the conversation. Whether its roles follow each other as
 // the model wants is the template's to say.
-func (c *chatCall) readMessages(o *object) {
-	list := o.list("messages")
-	if len(list) == 0 {
+func readMessages(o *object) []chat.Message {
+	var messages []chat.Message
+	o.each("messages", func(m *object) { messages = append(messages, readMessage(m)) })
+	if len(messages) == 0 {
 		o.fail("messages", "needs at least one message")
 	}
-	for i, raw := range list {
-		path := fmt.Sprintf("messages[%d].", i)
-		m, err := parseObject(raw, strings.TrimSuffix(path, "."), path)
-		if err != nil {
-			o.err = cmpErr(o.err, err)
-			return
-		}
-		c.req.Messages = append(c.req.Messages, readMessage(m))
-		c.ignored = append(c.ignored, m.leftover()...)
-		o.err = cmpErr(o.err, m.err)
-	}
+	matchResults(o, messages)
+	return messages
 }
 
 // readMessage reads one turn. Fields that other servers add to their answers,
@@ -96,21 +87,31 @@ func readMessage(o *object) chat.Message {
 	switch role := o.str("role"); role {
 	case "system", "developer": // developer is OpenAI's newer name for system
 		m.Role = chat.System
-	case "user", "assistant":
+	case "user", "assistant", "tool":
 		m.Role = chat.Role(role)
-	case "tool", "function":
-		o.fail("role", "%q is not supported by this server: it has no tool calls", role)
+	case "function":
+		o.fail("role", "%q is not supported by this server: send results of tools with the role \"tool\"", role)
 		if o.err != nil {
 			o.err.Code = "unsupported_parameter"
 		}
 	default:
-		o.fail("role", "must be system, developer, user or assistant, got %q", role)
+		o.fail("role", "must be system, developer, user, assistant or tool, got %q", role)
+	}
+	m.ToolCalls, m.ToolCallID = readToolCalls(o), o.str("tool_call_id")
+	switch {
+	case len(m.ToolCalls) > 0 && m.Role != chat.Assistant:
+		o.fail("tool_calls", "only the assistant makes tool calls, not the %s", m.Role)
+	case m.ToolCallID != "" && m.Role != chat.ToolResult:
+		o.fail("tool_call_id", "only a message of role tool is the result of a call, not one of the %s", m.Role)
+	case m.ToolCallID == "" && m.Role == chat.ToolResult:
+		o.fail("tool_call_id", "is missing: it says which call this is the result of")
 	}
 	o.refuse([]refused{
-		{"tool_calls", []string{"[]"}}, {"function_call", nil}, {"tool_call_id", nil}, {"audio", nil},
-		{"refusal", []string{`""`}}, {"annotations", []string{"*"}},
+		{"function_call", nil}, {"audio", nil}, {"refusal", []string{`""`}}, {"annotations", []string{"*"}},
 	})
-	m.Content = readContent(o)
+	if _, ok := o.take("content"); ok || len(m.ToolCalls) == 0 {
+		m.Content = readContent(o)
+	}
 	return m
 }
 
@@ -125,39 +126,23 @@ func readContent(o *object) string {
 	if json.Unmarshal(v, &s) == nil {
 		return s
 	}
-	var parts []json.RawMessage
-	if json.Unmarshal(v, &parts) != nil {
+	if kind(v) != "an array" {
 		o.fail("content", "must be a string or an array of parts, got %s", kind(v))
 		return ""
 	}
 	var text strings.Builder
-	for i, raw := range parts {
-		path := fmt.Sprintf("%scontent[%d].", o.path, i)
-		p, err := parseObject(raw, strings.TrimSuffix(path, "."), path)
-		if err != nil {
-			o.err = cmpErr(o.err, err)
-			return ""
-		}
+	o.each("content", func(p *object) {
 		if t := p.str("type"); t != "text" {
 			p.fail("type", "must be \"text\", got %q: this server takes text only", t)
 			p.err.Code = "unsupported_parameter"
 		}
 		text.WriteString(p.str("text"))
-		o.err = cmpErr(o.err, p.err)
-	}
+	})
 	return text.String()
 }
 
 // The response shapes. Pointers are fields that the protocol shows as null.
 type (
-	chatCompletion struct {
-		ID      string       `json:"id"`
-		Object  string       `json:"object"`
-		Created int64        `json:"created"`
-		Model   string       `json:"model"`
-		Choices []chatChoice `json:"choices"`
-		Usage   *usage       `json:"usage,omitempty"`
-	}
 	chatChoice struct {
 		Index        int           `json:"index"`
 		Message      chatMessage   `json:"message"`
@@ -165,17 +150,10 @@ type (
 		FinishReason string        `json:"finish_reason"`
 	}
 	chatMessage struct {
-		Role    string  `json:"role"`
-		Content string  `json:"content"`
-		Refusal *string `json:"refusal"`
-	}
-	chatChunk struct {
-		ID      string            `json:"id"`
-		Object  string            `json:"object"`
-		Created int64             `json:"created"`
-		Model   string            `json:"model"`
-		Choices []chatChunkChoice `json:"choices"`
-		Usage   *maybeUsage       `json:"usage,omitempty"`
+		Role      string          `json:"role"`
+		Content   *string         `json:"content"`
+		Refusal   *string         `json:"refusal"`
+		ToolCalls []chat.ToolCall `json:"tool_calls,omitempty"`
 	}
 	chatChunkChoice struct {
 		Index        int           `json:"index"`
@@ -184,8 +162,9 @@ type (
 		FinishReason *string       `json:"finish_reason"`
 	}
 	chatDelta struct {
-		Role    string  `json:"role,omitempty"`
-		Content *string `json:"content,omitempty"`
+		Role      string         `json:"role,omitempty"`
+		Content   *string        `json:"content,omitempty"`
+		ToolCalls []chatCallPart `json:"tool_calls,omitempty"`
 	}
 	chatLogprobs struct {
 		Content []chatLogprob `json:"content"`
@@ -204,24 +183,26 @@ type (
 	}
 )
 
-// chatCodec writes chat completions.
+// chatCodec writes chat completions. calls is how many tool calls of each
+// choice have gone by.
 type chatCodec struct {
 	head
 	logprobs bool
+	calls    []int
 }
 
-// whole is the body of an answer that is not streamed.
+// whole is the body of an answer that is not streamed. The content of one that
+// only calls tools is null.
 func (c chatCodec) whole(answers []answer, u usage) any {
-	out := chatCompletion{ID: c.id, Object: "chat.completion", Created: c.created, Model: c.model, Usage: &u}
+	var choices []chatChoice
 	for i, a := range answers {
-		out.Choices = append(out.Choices, chatChoice{
-			Index:        i,
-			Message:      chatMessage{Role: "assistant", Content: a.text.String()},
-			Logprobs:     c.encodeLogprobs(a.logprobs),
-			FinishReason: string(a.finish),
-		})
+		m := chatMessage{Role: "assistant", ToolCalls: a.calls}
+		if text := a.text.String(); text != "" || len(a.calls) == 0 {
+			m.Content = &text
+		}
+		choices = append(choices, chatChoice{Index: i, Message: m, Logprobs: c.encodeLogprobs(a.logprobs), FinishReason: string(a.finish)})
 	}
-	return out
+	return respond(c.head, "chat.completion", choices...).with(u)
 }
 
 // open is the first chunk of a choice: the role.
@@ -230,41 +211,37 @@ func (c chatCodec) open(index int) any {
 	return c.chunk(chatChunkChoice{Index: index, Delta: chatDelta{Role: "assistant", Content: &none}})
 }
 
-// piece is one delta. The last one of a choice has an empty delta and the
+// pieces is one delta. The last chunk of a choice has an empty delta and the
 // reason; null stands in all others.
-func (c chatCodec) piece(index int, d chat.Delta) any {
-	choice := chatChunkChoice{Index: index}
-	if len(d.Logprobs) > 0 {
-		choice.Logprobs = c.encodeLogprobs(d.Logprobs)
+func (c chatCodec) pieces(index int, d chat.Delta) []any {
+	var out []any
+	if d.Text != "" || len(d.Logprobs) > 0 {
+		choice := chatChunkChoice{Index: index}
+		if len(d.Logprobs) > 0 {
+			choice.Logprobs = c.encodeLogprobs(d.Logprobs)
+		}
+		if d.Text != "" {
+			choice.Delta.Content = &d.Text
+		}
+		out = append(out, c.chunk(choice))
 	}
-	if d.Text != "" {
-		choice.Delta.Content = &d.Text
+	for _, call := range d.ToolCalls {
+		part := chatCallPart{c.calls[index], call}
+		c.calls[index]++
+		out = append(out, c.chunk(chatChunkChoice{Index: index, Delta: chatDelta{ToolCalls: []chatCallPart{part}}}))
 	}
 	if d.Finish != "" {
 		f := string(d.Finish)
-		choice.FinishReason = &f
+		out = append(out, c.chunk(chatChunkChoice{Index: index, FinishReason: &f}))
 	}
-	return c.chunk(choice)
+	return out
 }
 
 // usage is the chunk behind the last choice: no choices, only the counts.
-func (c chatCodec) usage(u usage) any {
-	out := c.chunk()
-	out.Usage = &maybeUsage{&u}
-	return out
-}
+func (c chatCodec) usage(u usage) any { return c.chunk().with(u) }
 
-// chunk wraps choices. With include_usage, every chunk but the last says
-// "usage": null, as OpenAI's do.
-func (c chatCodec) chunk(choices ...chatChunkChoice) chatChunk {
-	if choices == nil {
-		choices = []chatChunkChoice{}
-	}
-	out := chatChunk{ID: c.id, Object: "chat.completion.chunk", Created: c.created, Model: c.model, Choices: choices}
-	if c.includeUsage {
-		out.Usage = &maybeUsage{}
-	}
-	return out
+func (c chatCodec) chunk(choices ...chatChunkChoice) response[chatChunkChoice] {
+	return respond(c.head, "chat.completion.chunk", choices...)
 }
 
 // encodeLogprobs is null unless asked for, and never null when asked for in a

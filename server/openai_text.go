@@ -116,14 +116,6 @@ func flatIDs(o *object, name string, list []json.RawMessage) (ids []int32, ok bo
 
 // The response shapes; a chunk has the shape of the whole.
 type (
-	textCompletion struct {
-		ID      string       `json:"id"`
-		Object  string       `json:"object"`
-		Created int64        `json:"created"`
-		Model   string       `json:"model"`
-		Choices []textChoice `json:"choices"`
-		Usage   *maybeUsage  `json:"usage,omitempty"`
-	}
 	textChoice struct {
 		Index        int           `json:"index"`
 		Text         string        `json:"text"`
@@ -148,43 +140,33 @@ type textCodec struct {
 
 // whole is the body of an answer that is not streamed.
 func (c *textCodec) whole(answers []answer, u usage) any {
-	out := c.chunk()
-	out.Usage = &maybeUsage{&u}
+	var choices []textChoice
 	for i, a := range answers {
-		out.Choices = append(out.Choices, c.choice(i, a.text.String(), a.logprobs, a.finish))
+		choices = append(choices, c.choice(i, a.text.String(), a.logprobs, a.finish))
 	}
-	return out
+	return c.chunk(choices...).with(u)
 }
 
 // open has nothing to say: plain completions start with their first text.
 func (c *textCodec) open(int) any { return nil }
 
-// piece is one delta; the last one of a choice has the reason.
-func (c *textCodec) piece(index int, d chat.Delta) any {
+// pieces is one delta; the last one of a choice has the reason.
+func (c *textCodec) pieces(index int, d chat.Delta) []any {
+	if d.Text == "" && d.Finish == "" && len(d.Logprobs) == 0 {
+		return nil
+	}
 	choice := c.choice(index, d.Text, d.Logprobs, d.Finish)
 	if len(d.Logprobs) == 0 {
 		choice.Logprobs = nil
 	}
-	return c.chunk(choice)
+	return []any{c.chunk(choice)}
 }
 
 // usage is the chunk behind the last choice: no choices, only the counts.
-func (c *textCodec) usage(u usage) any {
-	out := c.chunk()
-	out.Usage = &maybeUsage{&u}
-	return out
-}
+func (c *textCodec) usage(u usage) any { return c.chunk().with(u) }
 
-// chunk wraps choices; see chatCodec.chunk for usage.
-func (c *textCodec) chunk(choices ...textChoice) textCompletion {
-	if choices == nil {
-		choices = []textChoice{}
-	}
-	out := textCompletion{ID: c.id, Object: "text_completion", Created: c.created, Model: c.model, Choices: choices}
-	if c.includeUsage {
-		out.Usage = &maybeUsage{}
-	}
-	return out
+func (c *textCodec) chunk(choices ...textChoice) response[textChoice] {
+	return respond(c.head, "text_completion", choices...)
 }
 
 // choice is one choice, whole or in part.

@@ -49,28 +49,15 @@ func readCommon(o *object, r *chat.Request) common {
 // readStreamOptions reads what only a stream has. OpenAI refuses it elsewhere,
 // and so do we: whoever sends it expects a stream.
 func (c *common) readStreamOptions(o *object, v json.RawMessage) {
-	opts, err := parseObject(v, "stream_options", o.path+"stream_options.")
-	switch {
-	case err != nil:
-		o.err = cmpErr(o.err, err)
-		return
-	case !c.stream:
+	if !c.stream {
 		o.fail("stream_options", "only allowed when stream is true")
 		return
 	}
-	c.includeUsage = opts.boolean("include_usage")
-	opts.boolean("include_obfuscation") // padding against traffic analysis; we send none either way
-	opts.refuse([]refused{{"continuous_usage_stats", []string{"false"}}})
-	c.ignored = append(c.ignored, opts.leftover()...)
-	o.err = cmpErr(o.err, opts.err)
-}
-
-// cmpErr keeps the first error.
-func cmpErr(first, second *apiError) *apiError {
-	if first != nil {
-		return first
-	}
-	return second
+	o.inside("stream_options", v, func(opts *object) {
+		c.includeUsage = opts.boolean("include_usage")
+		opts.boolean("include_obfuscation") // padding against traffic analysis; we send none either way
+		opts.refuse([]refused{{"continuous_usage_stats", []string{"false"}}})
+	})
 }
 
 // readSampling reads the ranges of the OpenAI protocol, wider ones where only
