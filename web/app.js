@@ -52,7 +52,9 @@ async function route() {
 }
 
 function opened(conv) {
+  $("nav-chat").href = chat.fresh ? "#/chat" : "#/chat/" + conv.id;
   if (document.body.dataset.view !== "chat") return;
+  $("nav-chat").classList.toggle("talking", !chat.fresh);
   sidebar.mark(chat.fresh ? "" : conv.id);
   settings.system.value = conv.system;
   title(chat.fresh ? "New chat" : conv.title);
@@ -148,10 +150,11 @@ const shortcuts = [
   [[["Alt", "P"]], "colour tokens by probability; then ← → to walk"],
   [[["Alt", "S"]], "settings"],
   [[["/"]], "search the conversations"],
-  [[["?"]], "this help"],
+  [[[ctrl, "/"], ["?"]], "this help"],
 ];
 
 function help() {
+  if ($("help").open) return;
   const keys = (list) => list.map((combo, i) => [i > 0 && " ", combo.map((k, j) => [j > 0 && " + ", el("kbd", { text: k })])]);
   $("help-list").replaceChildren(...shortcuts.map(([list, what]) => [el("dt", {}, keys(list)), el("dd", { text: what })]).flat());
   $("help").showModal();
@@ -167,8 +170,8 @@ document.addEventListener("keydown", (e) => {
   if ((mac ? e.metaKey : e.ctrlKey) && !e.shiftKey && !e.altKey && e.key.toLowerCase() === "k") newChat();
   else if (e.altKey && !e.ctrlKey && !e.metaKey && alt[e.code]) alt[e.code]();
   else if (e.key === "Escape" && !document.querySelector("dialog[open]")) escape();
-  else if (e.key === "/" && !typing) { drawer(matchMedia("(max-width: 52rem)").matches); $("search").focus(); }
-  else if (e.key === "?" && !typing) help();
+  else if (e.key === "/" && !typing && !e.ctrlKey && !e.metaKey) { drawer(matchMedia("(max-width: 52rem)").matches); $("search").focus(); }
+  else if ((e.key === "?" && !typing) || (e.key === "/" && (mac ? e.metaKey : e.ctrlKey))) help();
   else return;
   e.preventDefault();
 });
@@ -196,6 +199,7 @@ $("system-edit").addEventListener("click", () => { settings.show(true); settings
 $("colours").addEventListener("click", () => colours(!prefs.colours));
 $("theme").addEventListener("click", () => theme(1));
 $("help-open").addEventListener("click", help);
+$("keys-open").addEventListener("click", help);
 $("help-close").addEventListener("click", () => $("help").close());
 $("model").addEventListener("change", () => { set({ model: $("model").value }); chosen(); });
 for (const node of document.querySelectorAll("[data-icon]")) node.prepend(icon(node.dataset.icon));

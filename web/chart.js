@@ -4,12 +4,13 @@
 import { el, svg } from "./dom.js";
 import { value } from "./format.js";
 
-const pad = { left: 52, right: 12, top: 10, bottom: 24 }; // px
+const pad = { left: 52, right: 16, top: 10, bottom: 24 }; // px
 const height = 190;                                       // px
 
 export class Chart {
-  // series: [{key, label, dots}], drawn in the colours --s0, --s1, ...; onhover
-  // gets the x under the pointer, or null.
+  // series: [{key, label, dots, exact}], drawn in the colours --s0, --s1; dots
+  // are few points, exact is never smoothed. onhover gets the x under the
+  // pointer, or null.
   constructor({ title, unit = "", series, onhover, format = value, log = false }) {
     Object.assign(this, { title, unit, series, onhover, format, log, data: new Map(), smooth: 0, range: null, cursor: null });
     this.readout = el("span", { class: "readout" });
@@ -37,7 +38,7 @@ export class Chart {
     this.svg.setAttribute("width", width);
     this.lines = this.series.map((s, i) => ({ ...s, i, ...(this.data.get(s.key) ?? { x: [], y: [] }) })).filter((l) => l.x.length);
     if (this.log) this.lines = this.lines.map(positive).filter((l) => l.x.length);
-    for (const l of this.lines) if (this.smooth && !l.dots && l.y.length > 3) l.mean = average(l.y, this.smooth);
+    for (const l of this.lines) if (this.smooth && !l.dots && !l.exact && l.y.length > 3) l.mean = average(l.y, this.smooth);
     const xs = this.lines.flatMap((l) => [l.x[0], l.x.at(-1)]), ys = this.lines.flatMap((l) => extent(l.mean && l.y.length > 20 ? clipped(l.y) : l.y));
     if (!xs.length) return;
     this.x = scale(Math.min(...xs), Math.max(...xs), pad.left, width - pad.right, false);
@@ -54,7 +55,7 @@ export class Chart {
       const y = this.y.at(v);
       g.append(svg("line", { x1: pad.left, x2: this.width - pad.right, y1: y, y2: y }), svg("text", { x: pad.left - 8, y: y + 4, "text-anchor": "end" }, this.format(v)));
     }
-    for (const v of this.x.ticks(Math.max(2, Math.floor(this.width / 110)))) {
+    for (const v of this.x.ticks(Math.max(2, Math.floor(this.width / 80)))) {
       g.append(svg("text", { x: this.x.at(v), y: height - 6, "text-anchor": "middle" }, value(v)));
     }
     return g;
@@ -164,8 +165,15 @@ function positive(l) {
   return { ...l, x: keep.map((i) => l.x[i]), y: keep.map((i) => l.y[i]) };
 }
 
-// average is the exponential mean, corrected for its start.
+// average is the mean of the exponential means from both sides, which unlike
+// one of them does not lag.
 function average(y, share) {
+  const left = mean(y, share), right = mean(y.toReversed(), share).reverse();
+  return left.map((v, i) => (v + right[i]) / 2);
+}
+
+// mean is the exponential mean, corrected for its start.
+function mean(y, share) {
   const out = [];
   let sum = 0, weight = 0;
   for (const v of y) {

@@ -23,7 +23,7 @@ function fill(node, props, children) {
     else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat(3).filter((c) => c !== null && c !== undefined && c !== false));
+  node.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
   return node;
 }
 
@@ -76,7 +76,7 @@ export function notice(text, { key, bad = false, actions = [] } = {}) {
   const act = actions.map(([label, fn]) => el("button", { type: "button", class: "small", onclick: () => { box.remove(); fn(); } }, label));
   box.append(el("p", { text }), el("div", { class: "row" }, act, iconButton("close", "Close this notice", () => box.remove())));
   $("notices").append(box);
-  if (!bad && actions.length === 0) setTimeout(() => box.remove(), 6000);
+  if (!bad) setTimeout(() => box.remove(), actions.length ? 15_000 : 6_000);
 }
 
 export function dismiss(key) {

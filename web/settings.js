@@ -8,14 +8,15 @@ import { definitions } from "./tools.js";
 const dials = [
   ["temperature", "Temperature", "How freely words are drawn; 0 always takes the likeliest.", 0, 2, 0.05, true],
   ["top_p", "Top-p", "Draw from the likeliest words that make up this share.", 0, 1, 0.01, true],
-  ["min_p", "Min-p", "Leave out words below this share of the likeliest one.", 0, 1, 0.01, true],
-  ["top_k", "Top-k", "Draw from this many likeliest words.", 1, 1e6, 1],
   ["max_tokens", "Longest answer", "Tokens; empty: as the context allows.", 1, 1e6, 1],
+  ["top_k", "Top-k", "Draw from this many likeliest words.", 1, 1e6, 1],
+  ["min_p", "Min-p", "Leave out words below this share of the likeliest one.", 0, 1, 0.01, true],
   ["seed", "Seed", "The same seed gives the same answer; empty: a new one each time.", 0, Number.MAX_SAFE_INTEGER, 1],
   ["repetition_penalty", "Repetition penalty", "Above 1, words that came already get rarer.", 0.01, 10, 0.05],
   ["presence_penalty", "Presence penalty", "Above 0, words that came once get rarer.", -2, 2, 0.1],
   ["frequency_penalty", "Frequency penalty", "Above 0, words get rarer each time they come.", -2, 2, 0.1],
 ];
+const plain = 3; // dials that are shown at once
 
 export class Settings {
   // hooks: system(text) when the prompt changes, key() when a key was entered.
@@ -32,7 +33,8 @@ export class Settings {
     logprobs.checked = prefs.probabilities;
     $("panel-body").append(
       part("System prompt", this.system, hint("For this conversation, and what new ones begin with.")),
-      part("Sampling", this.presets, dials.map((d) => this.dial(...d))),
+      part("Sampling", this.presets, dials.slice(0, plain).map((d) => this.dial(...d)),
+        el("details", { class: "more" }, el("summary", { text: "More" }), dials.slice(plain).map((d) => this.dial(...d)))),
       this.toolPart = part("Tools", this.tools, hint("The model may ask for these; you fill in what they answer. The calculator works itself out in this page.")),
       part("Answers", el("label", { class: "check" }, logprobs, "Ask for the probability of each token")),
       part("API key", this.key, hint("Kept until this tab closes, and sent to this server only.")));

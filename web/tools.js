@@ -8,6 +8,9 @@ import { el, icon } from "./dom.js";
 
 let loaded = null;
 
+// What results look like in the small world, for the fields to hint at.
+const hints = { price: "such as: 4 coins", hours: "such as: from 8 o'clock to 5 o'clock, or: closed" };
+
 // definitions are in OpenAI's shape, as the tiny model was taught them.
 export const definitions = () => (loaded ??= getJSON("/static/tools.json").catch(() => { loaded = null; return []; }));
 
@@ -36,7 +39,7 @@ export function card(call) {
 export function results(calls, submit) {
   const fields = calls.map((call) => {
     const guess = suggest(call);
-    const input = el("input", { class: "field", value: guess?.value, placeholder: "what the tool answers", "aria-label": "Result of " + call.name, required: true });
+    const input = el("input", { class: "field", value: guess?.value, placeholder: hints[call.name] ?? "what the tool answers", "aria-label": "Result of " + call.name, required: true });
     return { input, row: el("label", {}, el("span", {}, "Result of ", el("b", { text: call.name }), guess && el("small", { class: "soft", text: guess.note })), input) };
   });
   return el("form", { class: "results", onsubmit: (e) => { e.preventDefault(); submit(fields.map((f) => f.input.value)); } },

@@ -15,7 +15,7 @@ const smoothing = 0.9; // share that the mean keeps per step
 const plots = [
   { title: "Loss", unit: "nats per token", series: [{ key: "loss", label: "training" }, { key: "held", label: "held out", dots: true }] },
   { title: "Held-out bits per byte", series: [{ key: "bpb", label: "bpb", dots: true }] },
-  { title: "Learning rate", series: [{ key: "lr", label: "lr" }] },
+  { title: "Learning rate", series: [{ key: "lr", label: "lr", exact: true }] },
   { title: "Gradient norm", series: [{ key: "grad_norm", label: "norm" }] },
   { title: "Speed", unit: "tokens per second", series: [{ key: "tok_s", label: "tokens/s" }] },
   { title: "Model FLOP utilisation", series: [{ key: "mfu", label: "MFU" }], format: (v) => percent(v) },
