@@ -3,8 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"text/tabwriter"
@@ -27,8 +25,7 @@ type report struct {
 	Available uint64    `json:"memory_available_bytes,omitempty"`
 	GFLOPS    float64   `json:"fma_gflops"`
 	GBPS      float64   `json:"read_gb_per_s"`
-	Home      string    `json:"home"`
-	HomeFree  uint64    `json:"home_free_bytes,omitempty"`
+	Disk      uint64    `json:"disk_free_bytes,omitempty"` // of the working folder, where runs go
 	Advice    []string  `json:"advice"`
 }
 
@@ -53,10 +50,9 @@ func (e *env) examine() report {
 	defer pool.Close()
 	r := report{
 		Build: readBuild(), Cores: runtime.NumCPU(), Threads: pool.Size(),
-		Features: kernel.Features(), Kernels: kernel.Name(), Home: homeDir(),
+		Features: kernel.Features(), Kernels: kernel.Name(), Disk: diskFree("."),
 		Memory: uint64(sysmem.Total()), Available: uint64(sysmem.Free()),
 	}
-	r.HomeFree = diskFree(r.Home)
 	r.GFLOPS = kernel.Peak(pool, 200*time.Millisecond) / 1e9
 	r.GBPS = kernel.Bandwidth(pool, 300*time.Millisecond) / 1e9
 	r.Advice = r.advise()
@@ -87,8 +83,8 @@ func (r *report) advise() []string {
 	if !r.Build.Static {
 		a = append(a, "this build looks names up through the C library; CGO_ENABLED=0 go build ./cmd/weft makes a static binary, as fast.")
 	}
-	if r.HomeFree > 0 && r.HomeFree < 1<<30 {
-		a = append(a, fmt.Sprintf("only %s are free under %s: checkpoints may not fit; set WEFT_UP_HOME to another disk.", humanBytes(r.HomeFree), r.Home))
+	if r.Disk > 0 && r.Disk < 1<<30 {
+		a = append(a, fmt.Sprintf("only %s are free in this folder: checkpoints may not fit; give runs another with --out.", humanBytes(r.Disk)))
 	}
 	return a
 }
@@ -100,7 +96,7 @@ func (r *report) print(e *env) error {
 	fmt.Fprintf(w, "kernels\t%s\n", r.Kernels)
 	fmt.Fprintf(w, "arithmetic\t%.0f GFLOP/s float32 FMA peak, measured now\n", r.GFLOPS)
 	fmt.Fprintf(w, "memory\t%.1f GB/s read, measured now; %s in all, %s free\n", r.GBPS, humanBytes(r.Memory), humanBytes(r.Available))
-	fmt.Fprintf(w, "home\t%s (%s free)\n", r.Home, humanBytes(r.HomeFree))
+	fmt.Fprintf(w, "disk\t%s free in this folder\n", humanBytes(r.Disk))
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -109,19 +105,6 @@ func (r *report) print(e *env) error {
 		fmt.Fprintf(e.out, "- %s\n", line)
 	}
 	return nil
-}
-
-// homeDir is where `weft up` keeps its model: $XDG_DATA_HOME/weft or
-// ~/.local/share/weft.
-func homeDir() string {
-	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
-		return filepath.Join(dir, "weft")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "weft-home"
-	}
-	return filepath.Join(home, ".local", "share", "weft")
 }
 
 // humanBytes prints a size with binary units.

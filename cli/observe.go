@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"weft/train"
@@ -134,6 +135,42 @@ func (e *env) printTrained(r train.Result) error {
 	if r.Before != nil && r.After != nil {
 		fmt.Fprintf(e.out, "held-out before  %s\nheld-out after   %s\n", heldOut(r.Before), heldOut(r.After))
 	}
+	losses, err := train.Losses(r.Dir)
+	if err != nil {
+		return err
+	}
+	if spark := sparkline(losses, sparkWidth); spark != "" {
+		fmt.Fprintf(e.out, "loss   %s  %.2f to %.2f nats per token\n", spark, losses[0], losses[len(losses)-1])
+	}
 	fmt.Fprintf(e.out, "model  %s\ncurve  %s\n", t.Dir, t.Curve)
 	return nil
+}
+
+const sparkWidth = 48 // characters
+
+// sparkline draws values as a line of bars: each the mean of its share of them,
+// from the lowest mean to the highest. Fewer than two values are no line.
+func sparkline(values []float64, width int) string {
+	n := min(width, len(values))
+	if n < 2 {
+		return ""
+	}
+	means := make([]float64, n)
+	for i := range means {
+		part := values[i*len(values)/n : (i+1)*len(values)/n]
+		for _, v := range part {
+			means[i] += v / float64(len(part))
+		}
+	}
+	low, high := slices.Min(means), slices.Max(means)
+	bars := []rune("▁▂▃▄▅▆▇█")
+	line := make([]rune, n)
+	for i, v := range means {
+		level := 0
+		if high > low {
+			level = int((v - low) / (high - low) * float64(len(bars)-1))
+		}
+		line[i] = bars[level]
+	}
+	return string(line)
 }

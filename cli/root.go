@@ -37,6 +37,9 @@ type env struct {
 	json    bool
 	verbose bool
 
+	// browser opens a page on the desktop.
+	browser func(url string) error
+
 	// interrupt, when set, takes the next Ctrl-C instead of ending the command.
 	interrupt atomic.Pointer[context.CancelFunc]
 }
@@ -46,7 +49,7 @@ type env struct {
 func Main(args []string) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, browser: openBrowser}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -136,7 +139,7 @@ func (e *env) root() *cobra.Command {
 	f.BoolVarP(&e.verbose, "verbose", "v", false, "log debug detail to standard error")
 	root.AddGroup(&cobra.Group{ID: "life", Title: "The life of a model:"}, &cobra.Group{ID: "look", Title: "Look and measure:"})
 	for _, c := range []*cobra.Command{
-		e.upCmd(), e.worldCmd(), e.tokCmd(), e.trainCmd(), e.tuneCmd(), e.quantizeCmd(), e.importCmd(), e.runCmd(), e.chatCmd(), e.serveCmd(),
+		e.upCmd(), e.tourCmd(), e.worldCmd(), e.tokCmd(), e.trainCmd(), e.tuneCmd(), e.quantizeCmd(), e.importCmd(), e.runCmd(), e.chatCmd(), e.serveCmd(),
 	} {
 		c.GroupID = "life"
 		root.AddCommand(c)
@@ -150,7 +153,8 @@ func (e *env) root() *cobra.Command {
 
 const rootLong = `weft is one binary for the whole life of a language model.
 
-  weft up                       a small model, served, with a chat page and an API
+  weft up                       the model inside this program, served: chat page and API
+  weft tour                     every area at work, in two minutes, offline
   weft train data.txt           tokenizer + pretraining, with held-out bits per byte
   weft tune sft --data x.jsonl  supervised fine-tuning on chats
   weft serve DIR                OpenAI-compatible API for a model folder

@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			for key, val := range map[string]string{"MODEL": chatModel, "BASE": base, "HOME": e.WorkDir, "XDG_DATA_HOME": filepath.Join(e.WorkDir, "data")} {
+			for key, val := range map[string]string{"MODEL": chatModel, "BASE": base, "HOME": e.WorkDir} {
 				e.Setenv(key, val)
 			}
 			return nil

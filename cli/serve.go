@@ -2,61 +2,92 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
 
+	"weft/compute/par"
 	"weft/infer/engine"
 	"weft/server"
 	"weft/web"
 )
 
-// listen is where and how the API is offered.
-type listen struct {
+// serving is where and how models are offered: what serve and up share.
+type serving struct {
 	addr, key string
 	origins   []string
+	runs      string // folder that the training page looks into
+	engine    engine.Options
+
+	nextPort bool // the port was not chosen: another will do when it is in use
+	browse   bool // open the page in a browser
 }
 
-func (l *listen) register(c *cobra.Command) {
-	c.Flags().StringVar(&l.addr, "addr", "127.0.0.1:8080", "address to listen on; off loopback an API key is required")
-	c.Flags().StringVar(&l.key, "api-key", "", "key that clients must send as a bearer token")
-	c.Flags().StringSliceVar(&l.origins, "origin", nil, "web `origin` whose pages may call the API, as https://name:port; may be given several times")
+// defaultPort is where `weft serve` and `weft up` listen.
+const defaultPort = 8080
+
+func (s *serving) register(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&s.addr, "addr", fmt.Sprintf("127.0.0.1:%d", defaultPort), "address to listen on; off loopback an API key is required")
+	f.StringVar(&s.key, "api-key", "", "key that clients must send as a bearer token")
+	f.StringSliceVar(&s.origins, "origin", nil, "web `origin` whose pages may call the API, as https://name:port; may be given several times")
+	f.StringVar(&s.runs, "runs", "out", "folder whose training runs the page shows, live")
+	engineFlags(c, &s.engine)
 }
+
+// portTries is how many ports after a busy one are tried.
+const portTries = 20
 
 // open starts to listen.
-func (l *listen) open() (net.Listener, error) {
-	if err := server.CheckListen(l.addr, l.key); err != nil {
+func (s *serving) open(e *env) (net.Listener, error) {
+	if err := server.CheckListen(s.addr, s.key); err != nil {
 		return nil, &usageError{err}
 	}
-	ln, err := net.Listen("tcp", l.addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen on %s: the port is in use; stop the other server or choose another with --addr 127.0.0.1:0", l.addr)
+	ln, err := net.Listen("tcp", s.addr)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		if err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		return ln, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+	if s.nextPort {
+		if ln := nextListener(s.addr); ln != nil {
+			fmt.Fprintf(e.err, "%s is in use: serving on %s instead (choose with --addr)\n", s.addr, ln.Addr())
+			return ln, nil
+		}
 	}
-	return ln, nil
+	return nil, fmt.Errorf("listen on %s: the port is in use; stop the other server or choose another with --addr 127.0.0.1:0", s.addr)
 }
 
-// check says before long work whether the address can be listened on.
-func (l *listen) check() error {
-	ln, err := l.open()
+// nextListener listens on the next free port after addr's; nil: there is none.
+func nextListener(addr string) net.Listener {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return err
+		return nil
 	}
-	return ln.Close()
+	first, err := strconv.Atoi(port)
+	if err != nil {
+		return nil
+	}
+	for p := first + 1; p <= first+portTries; p++ {
+		if ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(p))); err == nil {
+			return ln
+		}
+	}
+	return nil
 }
 
 func (e *env) serveCmd() *cobra.Command {
-	var l listen
-	var o engine.Options
+	var s serving
 	c := &cobra.Command{
 		Use:               "serve MODEL...",
 		Short:             "Serve models over an OpenAI-compatible API, with a chat page",
@@ -64,18 +95,17 @@ func (e *env) serveCmd() *cobra.Command {
 		Args:              atLeastArgs("MODEL"),
 		ValidArgsFunction: modelArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.serve(cmd.Context(), args, l, o)
+			return e.serve(cmd.Context(), args, s)
 		},
 	}
-	l.register(c)
-	engineFlags(c, &o)
+	s.register(c)
 	return c
 }
 
 // serve loads the models, listens and serves until ctx ends.
-func (e *env) serve(ctx context.Context, dirs []string, l listen, o engine.Options) error {
+func (e *env) serve(ctx context.Context, names []string, s serving) error {
 	// Listen first: a port in use should not cost the time to load a model.
-	ln, err := l.open()
+	ln, err := s.open(e)
 	if err != nil {
 		return err
 	}
@@ -84,28 +114,94 @@ func (e *env) serve(ctx context.Context, dirs []string, l listen, o engine.Optio
 	pool := e.pool()
 	defer pool.Close()
 	var models []server.Model
-	for _, dir := range dirs {
-		m, err := loadModel(dir)
+	for _, name := range names {
+		m, stop, err := openModel(name, pool, s.engine)
 		if err != nil {
 			return err
 		}
-		facade, eng, err := m.live(pool, o)
-		if err != nil {
-			return err
-		}
-		defer eng.Close()
-		models = append(models, server.Model{
-			ID: m.name, Model: facade, Context: eng.Window(), Created: created(dir),
-			Stats: func() server.Stats { return engineStats(eng.Stats()) },
-		})
+		defer stop()
+		models = append(models, m)
 	}
-	s, err := server.New(server.Options{Models: models, Key: l.key, Origins: l.origins, Page: web.FS, Log: e.accessLog()})
+	h, err := server.New(server.Options{Models: models, Key: s.key, Origins: s.origins, Page: web.FS, Runs: pageRuns(s.runs), Log: e.accessLog()})
 	if err != nil {
 		return err
 	}
-	url := "http://" + ln.Addr().String()
-	fmt.Fprintf(e.out, "chat page  %s\nAPI        export OPENAI_BASE_URL=%s/v1 OPENAI_API_KEY=%s\n", url, url, keyHint(l.key))
-	return s.Serve(ctx, ln)
+	if err := e.announce(newAddress(ln.Addr(), s.key, models)); err != nil {
+		return err
+	}
+	if s.browse {
+		if err := e.browser(pageURL(ln.Addr())); err != nil {
+			fmt.Fprintf(e.err, "no browser opened: %v\n", err)
+		}
+	}
+	return h.Serve(ctx, ln)
+}
+
+// openModel brings one model to life for the server.
+func openModel(name string, pool *par.Pool, o engine.Options) (m server.Model, stop func(), err error) {
+	l, err := loadModel(name)
+	if err != nil {
+		return m, nil, err
+	}
+	facade, eng, err := l.live(pool, o)
+	if err != nil {
+		return m, nil, err
+	}
+	return server.Model{
+		ID: l.name, Model: facade, Context: eng.Window(), Created: created(name), About: l.about(),
+		Stats: func() server.Stats { return engineStats(eng.Stats()) },
+	}, eng.Close, nil
+}
+
+// address is what a client needs to know; with --json it is printed as one line.
+type address struct {
+	URL     string   `json:"url"` // of the page
+	BaseURL string   `json:"openai_base_url"`
+	NeedKey bool     `json:"api_key_required"`
+	Models  []string `json:"models"`
+}
+
+func newAddress(at net.Addr, key string, models []server.Model) address {
+	a := address{URL: pageURL(at), NeedKey: key != ""}
+	a.BaseURL = a.URL + "/v1"
+	for _, m := range models {
+		a.Models = append(a.Models, m.ID)
+	}
+	return a
+}
+
+// pageURL is where a browser on this machine finds the page: a server on all
+// interfaces is asked on loopback.
+func pageURL(at net.Addr) string {
+	host, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return "http://" + at.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// announce prints the address, the lines that point existing tools at it, and
+// a first request. The key itself is never printed.
+func (e *env) announce(a address) error {
+	if e.json {
+		return json.NewEncoder(e.out).Encode(a)
+	}
+	key, header := "weft", ""
+	if a.NeedKey {
+		key, header = "'<the key you set>'", ` -H "Authorization: Bearer $OPENAI_API_KEY"`
+	}
+	_, err := fmt.Fprintf(e.out, `chat page  %s
+
+existing tools
+  export OPENAI_BASE_URL=%s
+  export OPENAI_API_KEY=%s
+first request
+  curl -N %s/chat/completions%s -d '{"messages":[{"role":"user","content":"Who are you?"}],"stream":true}'
+`, a.URL, a.BaseURL, key, a.BaseURL, header)
+	return err
 }
 
 // accessLog is a line per request with --verbose; else errors alone.
@@ -122,14 +218,6 @@ func engineStats(s engine.Stats) server.Stats {
 		Running: s.Running, Waiting: s.Queued + s.Preempted, Preemptions: s.Preemptions,
 		PagesFree: s.PagesFree, PagesUsed: s.PagesUsed, PagesTotal: s.PagesTotal,
 	}
-}
-
-// keyHint is what a client should put in OPENAI_API_KEY, without showing it.
-func keyHint(key string) string {
-	if key == "" {
-		return "none"
-	}
-	return "<the key you set>"
 }
 
 // created is when the model folder was last written, for /v1/models.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,7 +83,7 @@ func texts(path string) iter.Seq2[string, error] {
 
 func (e *env) tokEncodeCmd() *cobra.Command {
 	var path string
-	var special bool
+	var special, pieces bool
 	c := &cobra.Command{
 		Use:   "encode",
 		Short: "Read text on standard input, print ids separated by spaces",
@@ -100,12 +101,38 @@ func (e *env) tokEncodeCmd() *cobra.Command {
 			if special {
 				encode = tok.EncodeSpecial
 			}
-			return e.printIDs(encode(string(text)))
+			ids := encode(string(text))
+			if pieces {
+				return e.printPieces(tok, ids)
+			}
+			return e.printIDs(ids)
 		},
 	}
 	tokenizerFlag(c, &path)
 	c.Flags().BoolVar(&special, "special", false, "turn special-token strings in the text into their ids")
+	c.Flags().BoolVar(&pieces, "pieces", false, "print the text of each token, quoted, instead of its id")
 	return c
+}
+
+// printPieces prints what each token stands for. Bytes that are no whole
+// character show as escapes, and for machines in hexadecimal.
+func (e *env) printPieces(tok *tokenizer.Tokenizer, ids []int32) error {
+	type piece struct {
+		ID   int32  `json:"id"`
+		Text string `json:"text"` // U+FFFD for what is no whole character
+		Hex  string `json:"hex"`
+	}
+	all, quoted := []piece{}, []string{}
+	for _, id := range ids {
+		b := tok.Bytes(id)
+		all = append(all, piece{id, string(b), hex.EncodeToString(b)})
+		quoted = append(quoted, strconv.Quote(string(b)))
+	}
+	if e.json {
+		return json.NewEncoder(e.out).Encode(all)
+	}
+	_, err := fmt.Fprintln(e.out, strings.Join(quoted, " "))
+	return err
 }
 
 func (e *env) printIDs(ids []int32) error {

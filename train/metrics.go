@@ -85,6 +85,25 @@ func scanMetrics(r io.Reader, step int, fn func(Record)) (good int64, err error)
 	}
 }
 
+// Losses returns the training loss of each step of a run, in nats per token.
+func Losses(dir string) ([]float64, error) {
+	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(MetricsFile)))
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	defer f.Close()
+	var losses []float64
+	_, err = scanMetrics(f, math.MaxInt, func(r Record) {
+		if r.Kind == "step" {
+			losses = append(losses, r.Loss)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("train: metrics %s: %w", f.Name(), err)
+	}
+	return losses, nil
+}
+
 func (m *metrics) write(r Record) error {
 	m.buf.Reset()
 	r.Seconds = math.Round(r.Seconds*1e3) / 1e3
