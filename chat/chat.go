@@ -50,6 +50,7 @@ type Request struct {
 	Prompt    string
 	PromptIDs []int32
 	Tools     []Tool // what the model may call; only with Messages; none
+	Continue  bool   // go on with the last message, an assistant's, instead of answering it; off
 
 	Sampling  Sampling
 	MaxTokens int      // up to the context when zero; negative: none, for an echo alone

@@ -55,6 +55,8 @@ func TestDecodeChat(t *testing.T) {
 				{Role: chat.Assistant, ToolCalls: []chat.ToolCall{{ID: "a", Name: "f", Arguments: `{"x": 1}`}, {ID: "b", Name: "g", Arguments: "{}"}}},
 				{Role: chat.ToolResult, Content: "1", ToolCallID: "a"}, {Role: chat.ToolResult, Content: "2", ToolCallID: "b"}, {Role: chat.Assistant, Content: "done"}}},
 			func(c *chatCall) bool { return len(c.ignored) == 0 }},
+		{"go on with an answer", `{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"he"}],"continue_final_message":true,"add_generation_prompt":false}`,
+			chat.Request{Continue: true, Logprobs: -1, Messages: []chat.Message{{Role: chat.User, Content: "hi"}, {Role: chat.Assistant, Content: "he"}}}, nil},
 		{"vendor extras", `{"messages":[{"role":"user","content":"hi","zest":1}],"provider":{"order":[]},"transforms":[]}`, chat.Request{Messages: user, Logprobs: -1},
 			func(c *chatCall) bool { return strings.Join(c.ignored, " ") == "messages[0].zest provider transforms" }},
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"weft/chat"
@@ -21,7 +22,7 @@ func chatRefused() []refused {
 		{"response_format", []string{`{"type":"text"}`}}, {"modalities", []string{`["text"]`}}, {"audio", nil},
 		{"prediction", nil}, {"reasoning_effort", []string{`"none"`}}, {"verbosity", []string{`"medium"`}}, {"web_search_options", nil},
 		{"echo", []string{"false"}}, {"best_of", []string{"1"}}, {"suffix", nil},
-		{"add_generation_prompt", []string{"true"}}, {"continue_final_message", []string{"false"}}, {"add_special_tokens", []string{"false"}},
+		{"add_special_tokens", []string{"false"}},
 		{"chat_template", nil}, {"chat_template_kwargs", []string{"{}"}}, {"documents", []string{"[]"}}, {"mm_processor_kwargs", []string{"{}"}},
 	}
 }
@@ -48,6 +49,7 @@ func decodeChat(body []byte) (*chatCall, *apiError) {
 	}
 	c.req.Messages = readMessages(o)
 	c.req.Tools = readTools(o)
+	c.req.Continue = readContinue(o)
 	o.refuse(chatRefused())
 	o.refuse(neither())
 	c.ignored = append(c.ignored, o.leftover()...)
@@ -66,6 +68,14 @@ func readMaxTokens(o *object) int {
 		return int(*old)
 	}
 	return 0
+}
+
+// readContinue reads vLLM's pair of fields: whether the last message is to be
+// gone on with, instead of a turn opened after it.
+func readContinue(o *object) bool {
+	on := o.boolean("continue_final_message")
+	o.refuse([]refused{{"add_generation_prompt", []string{strconv.FormatBool(!on)}}})
+	return on
 }
 
 // readMessages reads the conversation. Whether its roles follow each other as
