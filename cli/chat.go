@@ -3,8 +3,10 @@ package cli
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,12 +19,15 @@ import (
 func (e *env) chatCmd() *cobra.Command {
 	var s samplingFlags
 	var o engine.Options
-	var system string
+	var system, tools string
 	c := &cobra.Command{
 		Use:   "chat MODEL",
 		Short: "Talk to a model in the terminal",
 		Long: `Chat reads one message per line and streams the answers. A base model has no
 chat template, so there each line is a text that the model continues.
+
+With --tools the model may call the tools of a JSON file, a list as in the field
+"tools" of an OpenAI request. You are the tool: the next line is its result.
 
   /reset   forget the conversation      Ctrl-C   stop the answer
   /quit    leave (or Ctrl-D)`,
@@ -34,6 +39,11 @@ chat template, so there each line is a text that the model continues.
 				return err
 			}
 			return e.withModel(args[0], o, func(l *loaded, m *local.Model, eng *engine.Engine) error {
+				if tools != "" {
+					if ask.Tools, err = readTools(tools); err != nil {
+						return err
+					}
+				}
 				t := &talk{env: e, model: m, base: l.tmpl == nil, ask: ask, system: system}
 				if t.base {
 					if t.ask.MaxTokens == 0 {
@@ -48,6 +58,7 @@ chat template, so there each line is a text that the model continues.
 	s.register(c, 0.8)
 	engineFlags(c, &o)
 	c.Flags().StringVar(&system, "system", "", "system message of the conversation")
+	c.Flags().StringVar(&tools, "tools", "", "JSON file of the tools that the model may call")
 	return c
 }
 
@@ -57,8 +68,22 @@ type talk struct {
 	model   chat.Model
 	base    bool
 	system  string
-	ask     chat.Request // sampling, without a prompt
+	ask     chat.Request // sampling and tools, without a prompt
 	history []chat.Message
+	calls   []chat.ToolCall // those that wait for their result
+}
+
+// readTools reads a JSON list of tools.
+func readTools(path string) ([]chat.Tool, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("chat: --tools: %w", err)
+	}
+	var tools []chat.Tool
+	if err := json.Unmarshal(data, &tools); err != nil {
+		return nil, fmt.Errorf("chat: --tools %s: want a JSON list of tools: %w", path, err)
+	}
+	return tools, nil
 }
 
 // baseTokens bounds what a base model, which has no end of turn, writes to one
@@ -74,7 +99,7 @@ func (t *talk) loop(ctx context.Context) error {
 	lines.Buffer(nil, maxLine)
 	for {
 		if isTerminal(t.env.out) && !t.env.json {
-			fmt.Fprint(t.env.out, "> ")
+			fmt.Fprint(t.env.out, t.prompt())
 		}
 		if !lines.Scan() {
 			if errors.Is(lines.Err(), bufio.ErrTooLong) {
@@ -100,15 +125,24 @@ func (t *talk) loop(ctx context.Context) error {
 	}
 }
 
+// prompt says whose line is next: the user's, or the result of a tool.
+func (t *talk) prompt() string {
+	if len(t.calls) > 0 {
+		return t.calls[0].Name + " = "
+	}
+	return "> "
+}
+
 func (t *talk) reset() {
-	t.history = nil
+	t.history, t.calls = nil, nil
 	if t.system != "" {
 		t.history = []chat.Message{{Role: chat.System, Content: t.system}}
 	}
 }
 
-// turn answers one line. Ctrl-C stops the answer and keeps what came. A line
-// that does not fit the context any more is forgotten, the talk goes on.
+// turn answers one line, once no tool call waits for its result. Ctrl-C stops
+// the answer and keeps what came. A question that does not fit the context any
+// more is forgotten, the talk goes on.
 func (t *talk) turn(ctx context.Context, line string) error {
 	turn, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -119,10 +153,12 @@ func (t *talk) turn(ctx context.Context, line string) error {
 	if t.base {
 		r.Prompt = line
 	} else {
-		t.history = append(t.history, chat.Message{Role: chat.User, Content: line})
+		if t.hear(line); len(t.calls) > 0 {
+			return nil
+		}
 		r.Messages = t.history
 	}
-	var said strings.Builder
+	said := chat.Message{Role: chat.Assistant}
 	err := t.env.printCompletion(keep(&said, t.model.Generate(turn, r)))
 	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
 		fmt.Fprintln(t.env.out, " [stopped]")
@@ -131,11 +167,27 @@ func (t *talk) turn(ctx context.Context, line string) error {
 	var full *chat.ContextError
 	if errors.As(err, &full) {
 		fmt.Fprintf(t.env.err, "%v, or /reset to forget the conversation\n", full)
-		t.history = t.history[:max(0, len(t.history)-1)]
+		for n := len(t.history) - 1; n >= 0; n-- {
+			if t.history[n].Role == chat.User {
+				t.history = t.history[:n]
+				break
+			}
+		}
 		return nil
 	}
 	if !t.base {
-		t.history = append(t.history, chat.Message{Role: chat.Assistant, Content: said.String()})
+		t.history, t.calls = append(t.history, said), said.ToolCalls
 	}
 	return err
+}
+
+// hear takes down a line: the result of the first call that waits, or what the
+// user says.
+func (t *talk) hear(line string) {
+	m := chat.Message{Role: chat.User, Content: line}
+	if len(t.calls) > 0 {
+		m.Role, m.ToolCallID = chat.ToolResult, t.calls[0].ID
+		t.calls = t.calls[1:]
+	}
+	t.history = append(t.history, m)
 }

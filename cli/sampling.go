@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,12 +55,14 @@ func (s *samplingFlags) request(c *cobra.Command) (chat.Request, error) {
 
 // completion is what run and chat print with --json.
 type completion struct {
-	Text   string            `json:"text"`
-	Finish chat.FinishReason `json:"finish_reason"`
-	Usage  *chat.Usage       `json:"usage,omitempty"`
+	Text      string            `json:"text"`
+	ToolCalls []chat.ToolCall   `json:"tool_calls,omitempty"`
+	Finish    chat.FinishReason `json:"finish_reason"`
+	Usage     *chat.Usage       `json:"usage,omitempty"`
 }
 
-// stream writes an answer as it comes and returns it whole.
+// stream writes an answer as it comes and returns it whole. A tool call has a
+// line of its own.
 func stream(w io.Writer, answer iter.Seq2[chat.Delta, error]) (completion, error) {
 	var c completion
 	for d, err := range answer {
@@ -72,6 +73,13 @@ func stream(w io.Writer, answer iter.Seq2[chat.Delta, error]) (completion, error
 			return c, err
 		}
 		c.Text += d.Text
+		for _, call := range d.ToolCalls {
+			if c.Text != "" || len(c.ToolCalls) > 0 {
+				fmt.Fprintln(w)
+			}
+			fmt.Fprintf(w, "[%s %s]", call.Name, call.Arguments)
+			c.ToolCalls = append(c.ToolCalls, call)
+		}
 		if d.Finish != "" {
 			c.Finish, c.Usage = d.Finish, d.Usage
 		}
@@ -95,11 +103,12 @@ func (e *env) printCompletion(answer iter.Seq2[chat.Delta, error]) error {
 	return err
 }
 
-// keep copies an answer's text into b as it passes.
-func keep(b *strings.Builder, answer iter.Seq2[chat.Delta, error]) iter.Seq2[chat.Delta, error] {
+// keep copies an answer into m as it passes.
+func keep(m *chat.Message, answer iter.Seq2[chat.Delta, error]) iter.Seq2[chat.Delta, error] {
 	return func(yield func(chat.Delta, error) bool) {
 		for d, err := range answer {
-			b.WriteString(d.Text)
+			m.Content += d.Text
+			m.ToolCalls = append(m.ToolCalls, d.ToolCalls...)
 			if !yield(d, err) {
 				return
 			}
