@@ -4,24 +4,28 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"weft/chat"
 	"weft/internal/testkit"
 	"weft/model/zoo"
 	"weft/text/corpus"
 	"weft/text/tokenizer"
+	"weft/train/tune"
 )
 
-// TestOfficialClients builds the program, serves a model of random weights,
-// and lets the official OpenAI clients walk through the API. A client that is
+// TestOfficialClients builds the program, serves a model that knows one
+// conversation, and lets the official OpenAI clients walk through the API. A client that is
 // not installed is skipped with the command that installs it.
 func TestOfficialClients(t *testing.T) {
 	if testing.Short() {
@@ -62,14 +66,16 @@ func TestOfficialClients(t *testing.T) {
 	}
 }
 
-// served is a running program.
+// served is a running program, in a folder of its own.
 type served struct {
+	dir, bin        string
 	url, key, model string
 	log             lockedBuffer
 }
 
 // serve builds the program, writes a model folder and starts it until the
-// test ends; then the program must stop by itself when asked to.
+// test ends; then the program must stop by itself when asked to. Its folder of
+// runs is "runs".
 func serve(t *testing.T, root string) *served {
 	t.Helper()
 	dir := t.TempDir()
@@ -81,8 +87,8 @@ func serve(t *testing.T, root string) *served {
 	}
 	writeModel(t, folder)
 
-	s := &served{key: "key-of-the-test", model: "tiny"}
-	cmd := exec.Command(bin, "serve", folder, "--addr", "127.0.0.1:0", "--api-key", s.key)
+	s := &served{dir: dir, bin: bin, key: "key-of-the-test", model: "tiny"}
+	cmd := exec.Command(bin, "serve", folder, "--addr", "127.0.0.1:0", "--api-key", s.key, "--runs", "runs")
 	cmd.Dir, cmd.Stderr = dir, &s.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -111,27 +117,49 @@ func serve(t *testing.T, root string) *served {
 	return s
 }
 
-// writeModel makes a model folder: random weights, and a tokenizer trained on
-// a little text.
+// writeModel makes a model folder: a tokenizer trained on a little text, and
+// weights that were tuned on one conversation until they know it by heart. It
+// calls the tool that the clients offer.
 func writeModel(t *testing.T, dir string) {
 	t.Helper()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	base := t.TempDir()
 	tmpl := weftTemplate(t)
-	text := func(yield func(string, error) bool) { yield(corpus.Sample(1, 20_000), nil) }
+	text := func(yield func(string, error) bool) {
+		yield(corpus.Sample(1, 20_000)+strings.Repeat(`price(item: string): Looks up what an item costs. {"name": "price", "arguments": {"item": "bread"}} `, 9), nil)
+	}
 	tok, err := tokenizer.Train(t.Context(), text, tokenizer.TrainOptions{VocabSize: 400, Special: tmpl.Specials()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{
-		"tokenizer": tok.Save(filepath.Join(dir, "tokenizer.json")),
-		"template":  tmpl.Save(dir),
-		"model":     zoo.Save(dir, tinyLlama(tok.VocabSize()), nil),
+		"tokenizer": tok.Save(filepath.Join(base, "tokenizer.json")),
+		"model":     zoo.Save(base, tinyLlama(tok.VocabSize()), nil),
 	} {
 		if err != nil {
 			t.Fatalf("save %s: %v", what, err)
 		}
+	}
+	one := func(yield func(corpus.Chat, error) bool) { yield(priceOfBread(), nil) }
+	o := tune.SFTOptions{Base: base, Out: dir, Chats: one}
+	o.Steps, o.Schedule.Peak = 150, 2e-2
+	res, err := tune.SFT(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("tuned to a loss of %.4f in %v", res.Loss, res.Elapsed)
+}
+
+// priceOfBread is a conversation with a tool call.
+func priceOfBread() corpus.Chat {
+	return corpus.Chat{
+		Tools: []chat.Tool{{Name: "price", Description: "Looks up what an item costs.",
+			Parameters: json.RawMessage(`{"type": "object", "properties": {"item": {"type": "string"}}, "required": ["item"]}`)}},
+		Messages: []chat.Message{
+			{Role: chat.User, Content: "What does bread cost?"},
+			{Role: chat.Assistant, ToolCalls: []chat.ToolCall{{ID: "1", Name: "price", Arguments: `{"item": "bread"}`}}},
+			{Role: chat.ToolResult, Content: "3 coins", ToolCallID: "1"},
+			{Role: chat.Assistant, Content: "Bread costs 3 coins."},
+		},
 	}
 }
 

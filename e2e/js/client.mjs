@@ -9,6 +9,21 @@ const model = process.env.WEFT_MODEL;
 const messages = [{ role: "system", content: "Be brief." }, { role: "user", content: "Tell me about the sea." }];
 const greedy = { model, messages, temperature: 0, max_completion_tokens: 24 };
 
+// What the model of the test knows by heart.
+const bread = {
+  model,
+  temperature: 0,
+  messages: [{ role: "user", content: "What does bread cost?" }],
+  tools: [{
+    type: "function",
+    function: {
+      name: "price",
+      description: "Looks up what an item costs.",
+      parameters: { type: "object", properties: { item: { type: "string" } }, required: ["item"] },
+    },
+  }],
+};
+
 const checks = {
   async "list and show models"() {
     const ids = [];
@@ -78,6 +93,29 @@ const checks = {
     assert.ok((await client.completions.create({ model, prompt: "a", max_tokens: 1 })).id);
   },
 
+  async "call a tool, streamed and whole, and use its result"() {
+    const { choices: [choice] } = await client.chat.completions.create(bread);
+    assert.equal(choice.finish_reason, "tool_calls");
+    assert.equal(choice.message.content, null);
+    const [call] = choice.message.tool_calls;
+    assert.equal(call.function.name, "price");
+    assert.deepEqual(JSON.parse(call.function.arguments), { item: "bread" });
+    const streamed = await client.chat.completions.stream(bread).finalChatCompletion();
+    assert.equal(streamed.choices[0].finish_reason, "tool_calls");
+    const { id, type, function: f } = streamed.choices[0].message.tool_calls[0];
+    assert.deepEqual({ id, type, name: f.name, arguments: f.arguments }, { id: call.id, type: "function", ...call.function });
+
+    // The client's own loop: it calls the function and sends back what it returns.
+    const asked = [];
+    const [{ function: tool }] = bread.tools;
+    const loop = client.chat.completions.runTools({
+      ...bread,
+      tools: [{ type: "function", function: { ...tool, parse: JSON.parse, function: ({ item }) => { asked.push(item); return "3 coins"; } } }],
+    });
+    assert.equal(await loop.finalContent(), "Bread costs 3 coins.");
+    assert.deepEqual(asked, ["bread"]);
+  },
+
   async "a wrong key is 401"() {
     const stranger = new OpenAI({ apiKey: "wrong", maxRetries: 0 });
     await fails(stranger.models.list(), OpenAI.AuthenticationError, 401, "invalid_api_key");
@@ -93,9 +131,8 @@ const checks = {
 
   async "other errors map to the client's classes"() {
     await fails(client.chat.completions.create({ ...greedy, model: "none" }), OpenAI.NotFoundError, 404, "model_not_found");
-    const tools = [{ type: "function", function: { name: "f", parameters: {} } }];
-    const err = await fails(client.chat.completions.create({ ...greedy, tools }), OpenAI.BadRequestError, 400, "unsupported_parameter");
-    assert.equal(err.param, "tools");
+    const err = await fails(client.chat.completions.create({ ...greedy, ...bread, tool_choice: "required" }), OpenAI.BadRequestError, 400, "unsupported_parameter");
+    assert.equal(err.param, "tool_choice");
     await fails(client.chat.completions.create({ ...greedy, temperature: 3 }), OpenAI.BadRequestError, 400, "invalid_value");
     await fails(client.embeddings.create({ model, input: "a" }), OpenAI.NotFoundError, 404, "unknown_url");
   },

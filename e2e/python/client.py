@@ -5,6 +5,7 @@ check and exits with 1 at the first that fails.
 """
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -84,6 +85,27 @@ def many_at_once_say_the_same():
     assert len({a.choices[0].message.content for a in asyncio.run(run())}) == 1
 
 
+def call_a_tool_and_use_its_result():
+    # What the model of the test knows by heart.
+    schema = {"type": "object", "properties": {"item": {"type": "string"}}, "required": ["item"]}
+    tool = {"name": "price", "description": "Looks up what an item costs.", "parameters": schema}
+    talk = [{"role": "user", "content": "What does bread cost?"}]
+    ask = dict(model=model, messages=talk, tools=[{"type": "function", "function": tool}], temperature=0)
+    choice = client.chat.completions.create(**ask).choices[0]
+    assert (choice.finish_reason, choice.message.content) == ("tool_calls", None), choice
+    (call,) = choice.message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == ("price", {"item": "bread"}), call
+    with client.chat.completions.stream(**ask) as stream:
+        for _ in stream:
+            pass
+        streamed = stream.get_final_completion().choices[0]
+    assert streamed.finish_reason == "tool_calls"
+    assert streamed.message.tool_calls[0].id == call.id
+    assert streamed.message.tool_calls[0].function.arguments == call.function.arguments
+    talk += [choice.message, {"role": "tool", "tool_call_id": call.id, "content": "3 coins"}]
+    assert client.chat.completions.create(**ask).choices[0].message.content == "Bread costs 3 coins."
+
+
 def a_wrong_key_is_401():
     stranger = openai.OpenAI(api_key="wrong", max_retries=0)
     fails(stranger.models.list, openai.AuthenticationError, 401, "invalid_api_key")
@@ -122,6 +144,7 @@ for check in (
     completion_from_token_ids_streamed,
     stop_a_stream_and_go_on,
     many_at_once_say_the_same,
+    call_a_tool_and_use_its_result,
     a_wrong_key_is_401,
     an_over_long_prompt_is_400_with_both_counts,
     other_errors_map_to_the_clients_classes,
