@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -110,6 +111,7 @@ func (e *env) serve(ctx context.Context, names []string, s serving) error {
 		return err
 	}
 	defer ln.Close()
+	debug.SetGCPercent(100) // weights are on the heap: the garbage of long prompts must not grow to a multiple of them
 
 	pool := e.pool()
 	defer pool.Close()
