@@ -16,12 +16,16 @@ type answer struct {
 	skip   int  // prompt tokens not to echo: those the caller did not write
 	made   int  // tokens generated
 	inside bool // text stands in front of the next token
+	calls  callReader
 }
 
 // newAnswer prepares the answer to r. An echo without log-probabilities is
 // known at once; it leaves with the first token, when r is known to be sound.
 func (m *Model) newAnswer(r chat.Request, prompt []int32, added int) *answer {
-	a := &answer{model: m, req: r, prompt: prompt, skip: added, out: writer{stops: r.Stop}}
+	a := &answer{model: m, req: r, prompt: prompt, skip: added, out: writer{stops: r.Stop}, calls: callReader{mark: -1}}
+	if len(r.Tools) > 0 {
+		a.calls.mark, _ = m.tmpl.CallMarker(m.tok) // it has one, or the prompt had not been rendered
+	}
 	if !r.Echo {
 		a.inside = slices.ContainsFunc(prompt, func(id int32) bool { return !m.tok.IsSpecial(id) })
 		return a
@@ -41,10 +45,14 @@ func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
 	} else {
 		a.newToken(t)
 	}
+	if t.Finish != "" {
+		a.endCall()
+	}
 	var stopped bool
 	d.Text, d.Logprobs, stopped = a.out.take()
+	d.ToolCalls = a.calls.take()
 	if stopped {
-		d.Finish = chat.FinishStop
+		d.Finish = a.finish(chat.FinishStop)
 		d.Usage = &chat.Usage{PromptTokens: len(a.prompt), CompletionTokens: a.made}
 		return d, true
 	}
@@ -54,8 +62,17 @@ func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
 	text, logprobs := a.out.flush()
 	d.Text += text
 	d.Logprobs = append(d.Logprobs, logprobs...)
-	d.Finish, d.Usage = t.Finish, t.Usage
+	d.Finish, d.Usage = a.finish(t.Finish), t.Usage
 	return d, true
+}
+
+// finish is the reason to give: an answer that ended by itself after a call
+// wants the call's result. One that was cut off was cut off.
+func (a *answer) finish(r chat.FinishReason) chat.FinishReason {
+	if r == chat.FinishStop && a.calls.made > 0 {
+		return chat.FinishToolCalls
+	}
+	return r
 }
 
 // promptToken echoes one scored token of the prompt. Special tokens appear by
@@ -66,24 +83,41 @@ func (a *answer) promptToken(t engine.Token) {
 	case a.skip > 0:
 		a.skip--
 	default:
-		a.put(t)
+		a.put(t, a.bytes(t.ID))
 	}
 }
 
-// newToken adds a generated token, unless it is the mark that ends the text or
-// a special one: those are control, not text.
+// newToken adds a generated token to the text or to the tool call that is
+// being made, unless it is the mark that ends the text or a special one: those
+// are control.
 func (a *answer) newToken(t engine.Token) {
 	if a.made == 0 {
 		a.out.begin()
 	}
 	a.made++
-	if t.Finish != engine.Stop && !a.model.tok.IsSpecial(t.ID) {
-		a.put(t)
+	switch {
+	case t.Finish == engine.Stop:
+	case t.ID == a.calls.mark:
+		a.endCall()
+		a.calls.open = true
+	case a.model.tok.IsSpecial(t.ID):
+	case a.calls.open:
+		a.calls.held = append(a.calls.held, heldToken{t, a.bytes(t.ID)})
+	default:
+		a.put(t, a.bytes(t.ID))
 	}
 }
 
-func (a *answer) put(t engine.Token) {
-	b := a.bytes(t.ID)
+// endCall reads the tool call that is being made, if any. What is not one
+// after all is text.
+func (a *answer) endCall() {
+	for _, h := range a.calls.end(a.prompt) {
+		a.put(h.Token, h.bytes)
+	}
+}
+
+// put adds a token to the text.
+func (a *answer) put(t engine.Token, b []byte) {
 	if a.req.Logprobs < 0 {
 		a.out.add(b, nil)
 		return

@@ -4,7 +4,8 @@
 //
 //	messages -> template \                                        / logprobs
 //	text     -> tokenizer  > ids -> engine -> ids -> bytes -> whole characters -> chat.Delta
-//	ids      -------------/                          \ stop strings end it here
+//	ids      -------------/                       \  \ stop strings end it here
+//	                                                tool calls, read whole
 //
 // It knows no weights, cache or scheduling, and no wire format.
 package local

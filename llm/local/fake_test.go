@@ -120,6 +120,7 @@ func alts(n int) []sample.Alt {
 type said struct {
 	text     string
 	logprobs []chat.TokenLogprob
+	calls    []chat.ToolCall
 	finish   chat.FinishReason
 	usage    chat.Usage
 	deltas   int
@@ -141,6 +142,7 @@ func say(t *testing.T, m *Model, r chat.Request) said {
 		s.deltas++
 		s.text += d.Text
 		s.logprobs = append(s.logprobs, d.Logprobs...)
+		s.calls = append(s.calls, d.ToolCalls...)
 		s.finish = d.Finish
 		if d.Finish != "" {
 			s.usage = *d.Usage

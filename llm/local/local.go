@@ -71,7 +71,9 @@ func (m *Model) Template() *template.Template { return m.tmpl }
 
 // Generate runs one request; see chat.Model. Special tokens that do not end
 // the text are left out of it. Stop strings are searched for in the new text
-// only, never in an echo; the first one to be complete ends the text.
+// only, never in an echo; the first one to be complete ends the text. With
+// tools, what the model marks as a call and is one comes as a chat.ToolCall;
+// what is not one stays text.
 func (m *Model) Generate(ctx context.Context, r chat.Request) iter.Seq2[chat.Delta, error] {
 	return func(yield func(chat.Delta, error) bool) {
 		req, added, err := m.request(r)
@@ -86,7 +88,7 @@ func (m *Model) Generate(ctx context.Context, r chat.Request) iter.Seq2[chat.Del
 				return
 			}
 			d, ended := a.token(t)
-			if ended || d.Text != "" || len(d.Logprobs) > 0 {
+			if ended || d.Text != "" || len(d.Logprobs) > 0 || len(d.ToolCalls) > 0 {
 				if !yield(d, nil) || ended {
 					return // leaving the range frees what the engine holds
 				}
@@ -126,6 +128,8 @@ func (m *Model) prompt(r chat.Request) (ids []int32, added int, err error) {
 		}
 	}
 	switch {
+	case len(r.Tools) > 0 && len(r.Messages) == 0:
+		return nil, 0, &chat.InputError{Param: "tools", Msg: "are for messages, not for a plain prompt"}
 	case set > 1:
 		return nil, 0, &chat.InputError{Param: "prompt", Msg: "send messages, a text or token ids, not several of them"}
 	case len(r.PromptIDs) > 0:
@@ -152,11 +156,18 @@ func (m *Model) render(r chat.Request) ([]int32, error) {
 	if r.Echo {
 		return nil, &chat.InputError{Param: "echo", Msg: "is for plain prompts, not for messages"}
 	}
-	out, err := m.tmpl.Render(m.tok, r.Messages, true)
-	if errors.Is(err, template.ErrMarker) {
-		return nil, err // the model folder is at fault, not the request
+	for _, t := range r.Tools {
+		if err := t.Check(); err != nil {
+			return nil, &chat.InputError{Param: "tools", Msg: err.Error()}
+		}
 	}
-	if err != nil {
+	out, err := m.tmpl.RenderWith(m.tok, r.Messages, template.Options{GenerationPrompt: !r.Continue, Continue: r.Continue, Tools: r.Tools})
+	switch {
+	case errors.Is(err, template.ErrMarker):
+		return nil, err // the model folder is at fault, not the request
+	case errors.Is(err, template.ErrTools):
+		return nil, &chat.InputError{Param: "tools", Msg: err.Error()}
+	case err != nil:
 		return nil, &chat.InputError{Param: "messages", Msg: err.Error()}
 	}
 	return out.IDs, nil

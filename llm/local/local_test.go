@@ -247,6 +247,12 @@ func TestMessages(t *testing.T) {
 		t.Errorf("the prompt has %d tokens, want 12: words never become marks", n)
 	}
 
+	begun := []chat.Message{{Role: chat.User, Content: "?"}, {Role: chat.Assistant, Content: "he"}}
+	say(t, m, chat.Request{Messages: begun, Continue: true, Logprobs: -1})
+	if n := len(e.seen.Prompt); n != 6+1 || string(tok.Decode(e.seen.Prompt[n-2:])) != "he" {
+		t.Errorf("the prompt to go on from is %q in %d tokens, want 7 that end with the begun answer, open", tok.Decode(e.seen.Prompt), n)
+	}
+
 	base, _ := fake(tok, 'y')
 	var input *chat.InputError
 	for _, test := range []struct {
@@ -258,6 +264,7 @@ func TestMessages(t *testing.T) {
 		{"base model", base, ask, func(err error) bool { return errors.Is(err, chat.ErrNoTemplate) }},
 		{"two kinds", m, chat.Request{Messages: ask.Messages, Prompt: "x"}, func(err error) bool { return errors.As(err, &input) && input.Param == "prompt" }},
 		{"echo", m, chat.Request{Messages: ask.Messages, Echo: true}, func(err error) bool { return errors.As(err, &input) && input.Param == "echo" }},
+		{"go on with a question", m, chat.Request{Messages: begun[:1], Continue: true}, func(err error) bool { return errors.As(err, &input) && input.Param == "messages" }},
 		{"role", m, chat.Request{Messages: []chat.Message{{Role: "judge"}}}, func(err error) bool { return errors.As(err, &input) && input.Param == "messages" }},
 		{"empty", New(&fakeTok{}, nil, e, model.Info{Vocab: 256}), chat.Request{}, func(err error) bool { return errors.As(err, &input) && input.Param == "prompt" }},
 	} {
