@@ -18,8 +18,10 @@ func (e *env) sftCmd() *cobra.Command {
 		Use:   "sft",
 		Short: "Fine-tune on conversations, with the loss on the assistant's tokens only",
 		Long: `Sft reads conversations, one JSON object per line: {"messages": [{"role": ...,
-"content": ...}]} or {"prompt": ..., "completion": ...}. The chat template renders
-them; only what the assistant says, and its end marker, is learned.`,
+"content": ...}]} or {"prompt": ..., "completion": ...}. A line may offer "tools", and
+an assistant's message may hold "tool_calls", both as OpenAI writes them. The chat
+template renders them; only what the assistant says and calls, and its end marker,
+is learned.`,
 		Example: "  weft tune sft --base out/base --data chats.jsonl --out out/chat",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {

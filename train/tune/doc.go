@@ -1,5 +1,5 @@
 // Package tune teaches a trained model to answer: supervised fine-tuning on
-// conversations, with the loss on the assistant's words alone.
+// conversations, with the loss on the assistant's words and tool calls alone.
 //
 //	chats -> template.Render (ids, mask) -> corpus.Examples (packed) -> train.Loop
 //
