@@ -177,6 +177,8 @@ func TestDecodeErrors(t *testing.T) {
 		{chatPath, inChat(`"tools":[{"type":"function","function":{"name":"f","parameters":[]}}]`), bad, "tools[0].function.parameters"},
 		{chatPath, inChat(`"tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"f"}}]`), bad, "tools[1].function.name"},
 		{chatPath, inChat(`"tools":[{"type":"function","function":{"name":"f","desciption":"a"}}]`), "unknown_parameter", "tools[0].function.desciption"},
+		{chatPath, inChat(`"tools":[` + strings.Repeat(`{},`, 128) + `{}]`), bad, "tools"},
+		{chatPath, `{"messages":[{"role":"assistant","tool_calls":[` + strings.Repeat(`{},`, 128) + `{}]}]}`, bad, "messages[0].tool_calls"},
 		{chatPath, inChat(`"tool_choice":"required"`), unsupported, "tool_choice"},
 		{chatPath, inChat(`"tool_choice":{"type":"function","function":{"name":"f"}}`), unsupported, "tool_choice"},
 		{chatPath, inChat(`"response_format":{"type":"json_object"}`), unsupported, "response_format"},

@@ -7,10 +7,26 @@ import (
 	"weft/chat"
 )
 
+// maxTools bounds the tools of a request, as OpenAI does, and the calls of a
+// message.
+const maxTools = 128
+
+// few reports whether an array is within maxTools.
+func few(o *object, name string) bool {
+	n := len(o.list(name))
+	if n > maxTools {
+		o.fail(name, "takes at most %d, got %d", maxTools, n)
+	}
+	return n <= maxTools
+}
+
 // readTools reads what the model may call and whether it may. "none" is as if
 // no tools had been sent: then the model does not see them.
 func readTools(o *object) []chat.Tool {
 	var tools []chat.Tool
+	if !few(o, "tools") {
+		return nil
+	}
 	o.each("tools", func(t *object) {
 		if of := t.str("type"); of != "function" {
 			t.fail("type", "must be \"function\", got %q: this server knows no other tools", of)
@@ -72,6 +88,9 @@ func readToolChoice(o *object) bool {
 // readToolCalls reads the calls that an assistant made.
 func readToolCalls(o *object) []chat.ToolCall {
 	var calls []chat.ToolCall
+	if !few(o, "tool_calls") {
+		return nil
+	}
 	o.each("tool_calls", func(c *object) {
 		call := chat.ToolCall{ID: c.str("id")}
 		if call.ID == "" {
@@ -80,7 +99,7 @@ func readToolCalls(o *object) []chat.ToolCall {
 		if of := c.str("type"); of != "function" {
 			c.fail("type", "must be \"function\", got %q", of)
 		}
-		c.integer("index", 0, maxCalls) // left in by clients that put a stream together
+		c.integer("index", 0, maxTools) // left in by clients that put a stream together
 		v, ok := c.take("function")
 		if !ok {
 			c.fail("function", "is missing")
@@ -99,9 +118,6 @@ func readToolCalls(o *object) []chat.ToolCall {
 	})
 	return calls
 }
-
-// maxCalls bounds the calls of one message.
-const maxCalls = 1024
 
 // matchResults checks that every tool call is followed by its result and every
 // result belongs to a call. It puts results into the order of their calls,

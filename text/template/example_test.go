@@ -13,3 +13,13 @@ func ExampleTemplate_Text() {
 	fmt.Println(text)
 	// Output: <|bos|><|user|>Hi<|end|><|assistant|>
 }
+
+func ExampleParseCall() {
+	call, err := template.ParseCall(`{"name": "price", "arguments": {"item":"bread"}}`)
+	fmt.Println(call.Name, call.Arguments, err)
+	_, err = template.ParseCall("I would look it up.")
+	fmt.Println(err)
+	// Output:
+	// price {"item": "bread"} <nil>
+	// tool call: not JSON
+}

@@ -132,24 +132,25 @@ func TestMaskIsTheAnswersAndTheirEnds(t *testing.T) {
 		{Role: chat.System, Content: "s"}, {Role: chat.User, Content: "u"}, {Role: chat.Assistant, Content: "first"},
 		{Role: chat.ToolResult, Content: "t"}, {Role: chat.Assistant, Content: "second"},
 	}
-	for name, want := range map[string]string{
-		"weft":   "first<|end|>|second<|end|>",
-		"chatml": "first<|im_end|>|second<|im_end|>",
-		"calls":  `<|call|>{"name": "a", "arguments": {}}<|end|>|both<|call|>{"name": "b", "arguments": {}}<|end|>`,
+	calls := []chat.Message{
+		{Role: chat.User, Content: "u"}, {Role: chat.Assistant, ToolCalls: []chat.ToolCall{{Name: "a", Arguments: "{}"}}},
+		{Role: chat.ToolResult, Content: "t"}, {Role: chat.Assistant, Content: "both", ToolCalls: []chat.ToolCall{{Name: "b", Arguments: "{}"}}},
+	}
+	for _, c := range []struct {
+		name, want string
+		msgs       []chat.Message
+	}{
+		{"weft", "first<|end|>|second<|end|>", msgs},
+		{"chatml", "first<|im_end|>|second<|im_end|>", msgs},
+		{"weft", `<|call|>{"name": "a", "arguments": {}}<|end|>|both<|call|>{"name": "b", "arguments": {}}<|end|>`, calls},
 	} {
-		if name == "calls" {
-			name, msgs = "weft", []chat.Message{
-				{Role: chat.User, Content: "u"}, {Role: chat.Assistant, ToolCalls: []chat.ToolCall{{Name: "a", Arguments: "{}"}}},
-				{Role: chat.ToolResult, Content: "t"}, {Role: chat.Assistant, Content: "both", ToolCalls: []chat.ToolCall{{Name: "b", Arguments: "{}"}}},
-			}
-		}
-		tmpl := named(t, name)
-		r, err := tmpl.RenderWith(tokFor(tmpl), msgs, Options{GenerationPrompt: true, Tools: toolsFor(tmpl)})
+		tmpl := named(t, c.name)
+		r, err := tmpl.RenderWith(tokFor(tmpl), c.msgs, Options{GenerationPrompt: true, Tools: toolsFor(tmpl)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := tokFor(tmpl).learned(r); got != want {
-			t.Errorf("%s: learned %q, want %q", name, got, want)
+		if got := tokFor(tmpl).learned(r); got != c.want {
+			t.Errorf("%s: learned %q, want %q", c.name, got, c.want)
 		}
 	}
 }
