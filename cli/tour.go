@@ -116,7 +116,12 @@ func (t *tour) inFolder(dir string, fn func() error) (err error) {
 		if dir, err = os.MkdirTemp("", "weft-tour-"); err != nil {
 			return fmt.Errorf("make a folder for the tour: %w", err)
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer func() {
+			if t.ctx.Err() != nil {
+				err = t.ctx.Err() // not where a stopped run can go on: it goes with the folder
+			}
+			err = errors.Join(err, os.RemoveAll(dir))
+		}()
 	} else if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the folder of --keep: %w", err)
 	}

@@ -67,3 +67,14 @@ func FuzzScanMetrics(f *testing.F) {
 		}
 	})
 }
+
+func TestLosses(t *testing.T) {
+	dir := runFolder(t, t.TempDir(), "run", State{Kind: "sft"}, threeSteps+"\n")
+	got, err := Losses(dir)
+	if err != nil || len(got) != 1 || got[0] != 5 {
+		t.Errorf("got %v, %v, want the loss of the one whole step", got, err)
+	}
+	if _, err := Losses(t.TempDir()); err == nil {
+		t.Error("a folder without metrics: got no error")
+	}
+}
