@@ -96,7 +96,8 @@ func runGemm(p *par.Pool, x gemmCall) {
 	gemmPool.Put(g)
 }
 
-// tileArgs are the operands of a micro-kernel call; strides are in floats.
+// tileArgs are the operands of a micro-kernel call, at most tileRows rows and
+// the tier's width of columns; strides are in floats.
 type tileArgs struct {
 	rows, cols, k int
 	a             *float32
@@ -106,6 +107,8 @@ type tileArgs struct {
 	c             *float32
 	ldc           int
 	add           bool
+	ahead         uintptr // fetch bytes from this address on go to L2 meanwhile; it may
+	fetch         int     // lie behind what they belong to, so it is no pointer
 }
 
 // runTile computes one tile. It is not inlined: its frame is where a goroutine

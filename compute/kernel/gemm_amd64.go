@@ -8,7 +8,7 @@ package kernel
 func tile(t tier, x *tileArgs) {
 	switch t {
 	case avx512:
-		tile512(x.rows, x.k, x.a, 4*x.rs, 4*x.cs, x.b, 4*x.bs, x.c, 4*x.ldc, uint32(uint64(1)<<x.cols-1), x.add)
+		tile512(x.rows, x.k, x.a, 4*x.rs, 4*x.cs, x.b, 4*x.bs, x.c, 4*x.ldc, uint32(uint64(1)<<x.cols-1), x.add, x.ahead, ceilDiv(x.fetch, x.k))
 	case avx2:
 		tileAVX2(x)
 	default:
@@ -16,23 +16,22 @@ func tile(t tier, x *tileArgs) {
 	}
 }
 
-// The AVX2 micro-kernel computes 6x16: a quarter of a tile.
+// The AVX2 micro-kernel computes 6x16.
 const (
-	quarterRows = tileRows / 2
-	quarterCols = tileCols / 2
+	rowsAVX2  = tileRows / 2
+	widthAVX2 = tileCols / 2
 )
 
-// laneMask[quarterCols-n:] is a mask of n columns.
-var laneMask = [2 * quarterCols]int32{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
+// laneMask[widthAVX2-n:] is a mask of n columns.
+var laneMask = [2 * widthAVX2]int32{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
 
 func tileAVX2(x *tileArgs) {
-	for j := 0; j < x.cols; j += quarterCols {
-		cols := min(quarterCols, x.cols-j)
-		mask, b := &laneMask[quarterCols-cols], offset(x.b, j)
-		for i := 0; i < x.rows; i += quarterRows {
-			tile2(min(quarterRows, x.rows-i), x.k, offset(x.a, i*x.rs), 4*x.rs, 4*x.cs, b, 4*x.bs,
-				offset(x.c, i*x.ldc+j), 4*x.ldc, mask, cols == quarterCols, x.add)
-		}
+	mask, ahead := &laneMask[widthAVX2-x.cols], x.ahead
+	pace := ceilDiv(x.fetch, 2*x.k)
+	for i := 0; i < x.rows; i += rowsAVX2 {
+		tile2(min(rowsAVX2, x.rows-i), x.k, offset(x.a, i*x.rs), 4*x.rs, 4*x.cs, x.b, 4*x.bs,
+			offset(x.c, i*x.ldc), 4*x.ldc, mask, x.cols == widthAVX2, x.add, ahead, pace)
+		ahead += uintptr(x.fetch / 2)
 	}
 }
 

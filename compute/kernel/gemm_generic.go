@@ -40,3 +40,5 @@ func tile3x2(x *tileArgs, i [3]int, j [2]int) {
 
 // offset returns the address n floats after p.
 func offset(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
+
+func address(p *float32) uintptr { return uintptr(unsafe.Pointer(p)) }

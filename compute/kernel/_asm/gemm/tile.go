@@ -12,14 +12,15 @@ const halves = 2 // vectors in a row of the tile
 
 // pointers are the operands of a tile kernel. Strides are in bytes.
 type pointers struct {
-	k      reg.Register
-	a      [4]reg.Register // rows 0, 3, 6, 9
-	rs, cs reg.Register    // a: from row to row, from k to k
-	b, bs  reg.Register
-	c, ldc reg.Register
-	masks  [halves]reg.Register // AVX-512: the columns to touch
-	mask   reg.Register         // AVX2: address of the same, as lanes of 0 and -1
-	add    reg.Register
+	k           reg.Register
+	a           [4]reg.Register // rows 0, 3, 6, 9
+	rs, cs      reg.Register    // a: from row to row, from k to k
+	b, bs       reg.Register
+	c, ldc      reg.Register
+	masks       [halves]reg.Register // AVX-512: the columns to touch
+	mask        reg.Register         // AVX2: address of the same, as lanes of 0 and -1
+	add         reg.Register
+	ahead, pace reg.Register // what to fetch meanwhile
 }
 
 // tile generates the micro-kernel: c[rows, cols] (+)= a[rows, k] * b[k, cols],
@@ -29,9 +30,10 @@ func tile(v *isa, most int) {
 	if v == isa2 {
 		mask = "mask *int32, full bool"
 	}
-	TEXT("tile"+v.name, NOSPLIT, "func(rows, k int, a *float32, rs, cs int, b *float32, bs int, c *float32, ldc int, "+mask+", add bool)")
+	TEXT("tile"+v.name, NOSPLIT, "func(rows, k int, a *float32, rs, cs int, b *float32, bs int, c *float32, ldc int, "+mask+", add bool, ahead uintptr, pace int)")
 	Doc(fmt.Sprintf("tile%s sets or adds to c [rows, %d] the product of a [rows, k] and b [k, %[2]d],", v.name, halves*v.bytes/4),
-		fmt.Sprintf("rows <= %d, k >= 1. Strides are in bytes; only the columns in mask are touched in c.", most))
+		fmt.Sprintf("rows <= %d, k >= 1. Strides are in bytes; only the columns in mask are touched in c.", most),
+		"Meanwhile each step of k fetches the line at ahead into L2 and moves on by pace bytes.")
 	p := pointers{k: Load(Param("k"), GP64()), rs: Load(Param("rs"), GP64()), cs: Load(Param("cs"), GP64()),
 		b: Load(Param("b"), GP64()), bs: Load(Param("bs"), GP64()), c: Load(Param("c"), GP64()), ldc: Load(Param("ldc"), GP64())}
 	p.a[0] = Load(Param("a"), GP64())
@@ -45,6 +47,7 @@ func tile(v *isa, most int) {
 		KMOVW(m, p.masks[1])
 	}
 	p.add = Load(Param("add"), GP8())
+	p.ahead, p.pace = Load(Param("ahead"), GP64()), Load(Param("pace"), GP64())
 	for i := 1; i < (most+2)/3; i++ {
 		q := GP64()
 		LEAQ(Mem{Base: p.a[i-1], Index: p.rs, Scale: 2}, q)
@@ -86,6 +89,8 @@ func tileRows(v *isa, p pointers, rows int) {
 			VFMADD231PS(x, b[j], acc[i][j])
 		}
 	}
+	PREFETCHT1(Mem{Base: p.ahead})
+	ADDQ(p.pace, p.ahead)
 	for i := 0; i < rows; i += 3 {
 		ADDQ(p.cs, p.a[i/3])
 	}
@@ -113,6 +118,12 @@ func tileLoad(v *isa, p pointers, acc [][]reg.VecVirtual, label func(string) str
 			}
 		}
 	})
+	if v == isa2 { // the rows below are next, and not in L1; AVX-512 does not gain
+		for range acc {
+			ADDQ(p.ldc, c)
+			PREFETCHT0(Mem{Base: c})
+		}
+	}
 	JMP(LabelRef(label("loop")))
 
 	Label(label("zero"))
