@@ -1,0 +1,3 @@
+package world
+
+func (w *World) corpusSkill(r *rng) string { return "" }
