@@ -8,12 +8,17 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 
 	"weft/server"
+	"weft/text/corpus/world"
 	"weft/train"
 )
 
 // What the page shows beside the chat: the models, and training runs.
+
+// tinySeed is the world that the embedded models know.
+const tinySeed = 1
 
 // cardFile is the model card of a folder, and maxCard the most of it shown.
 const (
@@ -28,7 +33,27 @@ func (l *loaded) about() server.About {
 	if l.tmpl != nil {
 		a.Template = l.tmpl.Name()
 	}
+	if l.embedded {
+		a.Examples = exampleQuestions()
+	}
 	return a
+}
+
+// exampleQuestions are questions that the embedded models learned to answer,
+// one of each kind that needs no passage and no tools.
+func exampleQuestions() (list []string) {
+	const lots, short = 50, 90 // items to choose from; bytes
+	w := world.New(tinySeed)
+	for _, task := range []world.Task{world.Fact, world.TwoHop, world.Addition, world.WordProblem, world.UnknownPerson, world.Refusal} {
+		for item := range w.Items(task, world.Train, lots) {
+			q := item.Messages[0].Content
+			if len(item.Messages) == 2 && len(q) <= short && !strings.Contains(q, "\n") {
+				list = append(list, q)
+				break
+			}
+		}
+	}
+	return list
 }
 
 // readCard is the model card of a folder; empty: it has none.

@@ -1,15 +1,6 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"regexp"
 	"strings"
 )
 
@@ -26,6 +17,8 @@ The base model is seconds old, so expect the manners of an answer rather than th
 A seed makes even that repeatable, and top-p leaves out the unlikely ones.`, nil, (*tour).sampling},
 		{"serve", "serving, with the API that existing tools speak", `One process serves the page and an OpenAI-compatible API, streaming every token as it is made.
 A paged cache and continuous batching let many clients share one model without slowing each other to a halt.`, nil, (*tour).serving},
+		{"tools", "a tool call", `A client describes its tools as JSON Schema, and the model answers with a call instead of guessing what it cannot know.
+The client runs the tool, sends back what it said, and the model answers from that.`, nil, (*tour).tools},
 		{"machine", "this machine, and what it could do", `Doctor measures the arithmetic and memory speed of this machine; bench holds the model's speed against that roofline.
 On a shared machine compare the shares, not the speeds.`, nil, (*tour).machine},
 	}
@@ -69,23 +62,13 @@ func (t *tour) sft() error {
 }
 
 func (t *tour) sampling() error {
-	const question = "Tell me a story."
+	const opening = "One morning"
 	for _, flags := range []string{"--temperature 0", "--temperature 0.9 --seed 1", "--temperature 0.9 --seed 2 --top-p 0.9"} {
-		if err := t.run(append([]string{"run", upModel, question, "--chat", "--max-tokens", "40"}, strings.Fields(flags)...)...); err != nil {
+		if err := t.run(append([]string{"run", upModel, opening, "--echo", "--max-tokens", "40"}, strings.Fields(flags)...)...); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (t *tour) serving() error {
-	return t.up(func(base string) error {
-		if err := t.request("GET", base+"/models", ""); err != nil {
-			return err
-		}
-		return t.request("POST", base+"/chat/completions",
-			`{"messages": [{"role": "user", "content": "Who are you?"}], "max_tokens": 40, "temperature": 0, "stream": true}`)
-	})
 }
 
 func (t *tour) machine() error {
@@ -93,100 +76,4 @@ func (t *tour) machine() error {
 		return err
 	}
 	return t.run("bench", "--only", "serve", "--model", upModel, "--each", t.pick("300ms", "1ms"))
-}
-
-// whereAt finds the address that a server prints.
-var whereAt = regexp.MustCompile(`OPENAI_BASE_URL=(\S+)`)
-
-// up shows `weft up` and serves while fn runs.
-func (t *tour) up(fn func(base string) error) error {
-	args := []string{"up", "--addr", "127.0.0.1:0", "--open=false"}
-	line := shellLine(args...)
-	t.show(line)
-	ctx, cancel := context.WithCancel(t.ctx)
-	defer cancel()
-	from, to := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := t.command(ctx, "", to, args)
-		to.CloseWithError(err) // ends the reader below, nil or not
-		ended <- err
-	}()
-	var said bytes.Buffer
-	base := ""
-	in := bufio.NewScanner(from)
-	for base == "" && in.Scan() {
-		fmt.Fprintln(io.MultiWriter(t.visible(), &said), in.Text())
-		if m := whereAt.FindStringSubmatch(in.Text()); m != nil {
-			base = m[1]
-		}
-	}
-	go io.Copy(io.Discard, from) // whatever else it says must not hold it up
-	var err error
-	if base != "" {
-		err = fn(base)
-	}
-	cancel()
-	failed := <-ended
-	t.lines = append(t.lines, tourLine{line, said.String()})
-	return errors.Join(err, failed)
-}
-
-// request shows a request as curl would send it, sends it and prints the
-// answer: of a stream the first events as they are, then the text.
-func (t *tour) request(method, url, body string) error {
-	line := "curl " + url
-	if body != "" {
-		line = fmt.Sprintf("curl -N %s -d '%s'", url, strings.ReplaceAll(body, "'", `'\''`))
-	}
-	t.show(line)
-	req, err := http.NewRequestWithContext(t.ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	var said bytes.Buffer
-	out := io.MultiWriter(t.visible(), &said)
-	if resp.Header.Get("Content-Type") == "application/json" {
-		_, err = io.Copy(out, resp.Body)
-	} else {
-		err = printEvents(out, resp.Body)
-	}
-	t.lines = append(t.lines, tourLine{line, said.String()})
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: status %s", url, resp.Status)
-	}
-	return err
-}
-
-// shownEvents is how many events of a stream are printed as they came.
-const shownEvents = 3
-
-// printEvents prints the first events of a chat stream, and the text of all.
-func printEvents(out io.Writer, stream io.Reader) error {
-	in := bufio.NewScanner(stream)
-	var text strings.Builder
-	for n := 0; in.Scan(); {
-		data, ok := strings.CutPrefix(in.Text(), "data: ")
-		if !ok {
-			continue
-		}
-		if n++; n <= shownEvents {
-			fmt.Fprintln(out, in.Text())
-		}
-		var event struct {
-			Choices []struct{ Delta struct{ Content string } }
-		}
-		if json.Unmarshal([]byte(data), &event) == nil && len(event.Choices) > 0 {
-			text.WriteString(event.Choices[0].Delta.Content)
-		}
-	}
-	fmt.Fprintf(out, "... and so on; put together:\n%s\n", strings.TrimSpace(text.String()))
-	return in.Err()
 }

@@ -125,6 +125,33 @@ func TestUp(t *testing.T) {
 	}
 }
 
+// TestUpServesTheEmbeddedModel: without any argument but a free port, with what
+// the page shows of it.
+func TestUpServesTheEmbeddedModel(t *testing.T) {
+	at, _ := serveInTest(t, nil, "up", "--addr", "127.0.0.1:0")
+	var models struct {
+		Models []struct {
+			ID, Card, Template string
+			Tiny               bool
+			Examples           []string
+		}
+	}
+	get(t, at.URL+"/api/models", &models)
+	m := models.Models[0]
+	if len(models.Models) != 1 || m.ID != "tiny" || !m.Tiny || m.Template != "weft" || !strings.Contains(m.Card, "weft-tiny") || len(m.Examples) < 5 {
+		t.Errorf("got %+v", models.Models)
+	}
+	body := strings.NewReader(`{"messages":[{"role":"user","content":"` + m.Examples[0] + `"}],"max_tokens":8}`)
+	resp, err := http.Post(at.BaseURL+"/chat/completions", "application/json", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK || !strings.Contains(string(text), `"completion_tokens":`) {
+		t.Errorf("an example question: got %d %s", resp.StatusCode, text)
+	}
+}
+
 // TestEnormousPaste sends more text than any context takes: the answer names
 // both counts, whether the tokens are too many or the bytes.
 func TestEnormousPaste(t *testing.T) {
