@@ -103,14 +103,16 @@ function take(node, choice, tokens, clock) {
 }
 
 // stats sums an answer up: counts as the server gives them, or the pieces so
-// far. The rate leaves out the wait for the first token.
+// far. The rate leaves out the wait for the first token, unless all came in
+// one burst, too short to time.
 function stats({ started, first, ended, before, pieces, usage }) {
-  const made = usage?.completion_tokens ?? pieces, seconds = (ended - first) / 1000;
+  const burst = ended - first < 20, made = usage?.completion_tokens ?? pieces;
+  const seconds = (ended - (burst ? started : first)) / 1000;
   return {
     prompt: usage?.prompt_tokens ?? null,
     cached: usage?.prompt_tokens_details?.cached_tokens ?? 0,
     output: before + made,
     first: first ? first - started : null, // ms
-    rate: first && made > 1 && seconds > 0 ? (made - 1) / seconds : null, // tokens per second
+    rate: first && made > 1 && seconds > 0 ? (burst ? made : made - 1) / seconds : null, // tokens per second
   };
 }

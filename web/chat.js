@@ -76,6 +76,11 @@ export class Chat {
 
   send(text) {
     const { conv } = this, last = tree.path(conv).at(-1);
+    if (last?.calls?.length) {
+      this.composer.set(text);
+      this.composer.refuse({ title: "The model waits for its tool", text: "Fill in the result above first, or let it answer again." });
+      return;
+    }
     const user = tree.add(conv, last?.id ?? "", "user", text);
     this.reply(conv, user, (note) => {
       tree.drop(conv, user);
@@ -181,7 +186,8 @@ export class Chat {
       this.render();
       this.follow();
     }
-    say(refused ? refused.title : node.error || (node.finish === "stopped" ? "Stopped." : "Answer: " + node.content.slice(begun, begun + 600)));
+    if (refused || node.error) say(""); // the note is an alert of its own
+    else say(node.finish === "stopped" ? "Stopped." : "Answer: " + node.content.slice(begun, begun + 600));
   }
 
   // failed notes an error at the node; a request that the server refused

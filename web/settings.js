@@ -22,11 +22,11 @@ export class Settings {
   // hooks: system(text) when the prompt changes, key() when a key was entered.
   constructor(hooks) {
     this.panel = $("panel");
-    this.system = el("textarea", { id: "system", rows: 4, class: "field", placeholder: "How the model should behave (optional)", oninput: () => { set({ system: this.system.value }); hooks.system(this.system.value); } });
+    this.system = el("textarea", { id: "system", "aria-label": "System prompt", rows: 4, class: "field", placeholder: "How the model should behave (optional)", oninput: () => { set({ system: this.system.value }); hooks.system(this.system.value); } });
     this.presets = el("div", { class: "segments", role: "group", "aria-label": "Preset" });
     this.fields = new Map();
     this.tools = el("div", { class: "stack" });
-    this.key = el("input", { id: "key", class: "field", type: "password", autocomplete: "off", spellcheck: "false", placeholder: "only if the server asks for one",
+    this.key = el("input", { id: "key", "aria-label": "API key", class: "field", type: "password", autocomplete: "off", spellcheck: "false", placeholder: "only if the server asks for one",
       onchange: () => { setKey(this.key.value); this.key.classList.remove("wanted"); hooks.key(); } });
     this.key.value = key();
     const logprobs = el("input", { type: "checkbox", onchange: () => set({ probabilities: logprobs.checked }) });
