@@ -46,6 +46,7 @@ var outside = map[string][]string{
 	"model":   {"golang.org/x/"},
 	"infer":   {"golang.org/x/"},
 	"train":   {"golang.org/x/", "gonum.org/v1/plot"},
+	"judges":  {"gonum.org/v1/plot"},
 	"server":  {"github.com/prometheus/client_golang/"},
 	"cli": {
 		"github.com/spf13/", "go.yaml.in/yaml/v3", "github.com/vbauerster/mpb/v8",
