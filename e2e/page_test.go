@@ -47,7 +47,9 @@ func TestPage(t *testing.T) {
 		}
 	}
 	t.Run("scripted", func(t *testing.T) {
-		walk(t, "scripted.mjs", "WEFT_URL="+serveScripted(t))
+		url := serveScripted(t)
+		walk(t, "modules.mjs", "WEFT_URL="+url)
+		walk(t, "scripted.mjs", "WEFT_URL="+url)
 	})
 	t.Run("live", func(t *testing.T) {
 		s := serve(t, root)

@@ -131,7 +131,9 @@ function colours(on) {
 
 function drawColours() {
   $("colours").setAttribute("aria-pressed", String(prefs.colours));
-  if (chat.conv) chat.render();
+  if (!chat.conv) return;
+  chat.render();
+  chat.follow();
 }
 
 // ---- keys

@@ -12,7 +12,7 @@ export class Chart {
   // are few points, exact is never smoothed. onhover gets the x under the
   // pointer, or null.
   constructor({ title, unit = "", series, onhover, format = value, log = false }) {
-    Object.assign(this, { title, unit, series, onhover, format, log, data: new Map(), smooth: 0, range: null, cursor: null });
+    Object.assign(this, { title, unit, series, onhover, format, log, data: new Map(), smooth: false, domain: null, cursor: null });
     this.readout = el("span", { class: "readout" });
     this.svg = svg("svg", { class: "plot", height, role: "img", tabindex: 0 });
     this.root = el("figure", { class: "chart" },
@@ -25,7 +25,8 @@ export class Chart {
     new ResizeObserver(() => this.draw()).observe(this.root);
   }
 
-  // set gives a series its points.
+  // set gives a series its points. domain is the x range to draw, which
+  // several charts may share; null: that of the points.
   set(key, points) { this.data.set(key, points); }
 
   get empty() { return [...this.data.values()].every((p) => p.x.length === 0); }
@@ -38,9 +39,12 @@ export class Chart {
     this.svg.setAttribute("width", width);
     this.lines = this.series.map((s, i) => ({ ...s, i, ...(this.data.get(s.key) ?? { x: [], y: [] }) })).filter((l) => l.x.length);
     if (this.log) this.lines = this.lines.map(positive).filter((l) => l.x.length);
-    for (const l of this.lines) if (this.smooth && !l.dots && !l.exact && l.y.length > 3) l.mean = average(l.y, this.smooth);
-    const xs = this.lines.flatMap((l) => [l.x[0], l.x.at(-1)]), ys = this.lines.flatMap((l) => extent(l.mean && l.y.length > 20 ? clipped(l.y) : l.y));
-    if (!xs.length) return;
+    for (const l of this.lines) if (this.smooth && !l.dots && !l.exact && l.y.length > 3) l.mean = average(l.y, 1 - 1 / Math.max(10, l.y.length / 100));
+    const xs = this.domain ?? this.lines.flatMap((l) => [l.x[0], l.x.at(-1)]), ys = this.lines.flatMap((l) => extent(l.mean && l.y.length > 20 ? clipped(l.y) : l.y));
+    if (!this.lines.length) {
+      this.svg.replaceChildren(svg("text", { x: pad.left, y: height / 2 }, "Nothing above zero to draw"));
+      return;
+    }
     this.x = scale(Math.min(...xs), Math.max(...xs), pad.left, width - pad.right, false);
     this.y = scale(Math.min(...ys), Math.max(...ys), height - pad.bottom, pad.top, this.log, true);
     this.cross = svg("g", { class: "cross" });
@@ -161,7 +165,7 @@ function clipped(y) {
 }
 
 function positive(l) {
-  const keep = l.y.keys().filter ? [...l.y.keys()].filter((i) => l.y[i] > 0) : [];
+  const keep = [...l.y.keys()].filter((i) => l.y[i] > 0);
   return { ...l, x: keep.map((i) => l.x[i]), y: keep.map((i) => l.y[i]) };
 }
 

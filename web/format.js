@@ -56,6 +56,6 @@ export function value(v) {
   if (v === 0) return "0";
   const a = Math.abs(v);
   if (a >= 10_000) return short(v);
-  if (a < 0.001) return v.toExponential(1).replace("e-", "e−");
+  if (a < 0.001) return v.toExponential(1).replace(".0", "").replace("e-", "e−");
   return trim(v.toPrecision(a >= 1000 ? 4 : 3));
 }

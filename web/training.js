@@ -9,12 +9,11 @@ import { ago, count, percent, seconds, short, value } from "./format.js";
 const every = 1_000;   // ms between looks at a running run
 const calm = 5_000;    // ms between looks at the list, and at a run that rests
 const recent = 30;     // steps that the ETA is worked out from
-const smoothing = 0.9; // share that the mean keeps per step
 
 // What is drawn: the charts, and the fields of a record they show.
 const plots = [
   { title: "Loss", unit: "nats per token", series: [{ key: "loss", label: "training" }, { key: "held", label: "held out", dots: true }] },
-  { title: "Held-out bits per byte", series: [{ key: "bpb", label: "bpb", dots: true }] },
+  { title: "Held-out bits per byte", series: [{ key: "bpb", label: "bpb", dots: true }], format: (v) => v.toFixed(3) },
   { title: "Learning rate", series: [{ key: "lr", label: "lr", exact: true }] },
   { title: "Gradient norm", series: [{ key: "grad_norm", label: "norm" }] },
   { title: "Speed", unit: "tokens per second", series: [{ key: "tok_s", label: "tokens/s" }] },
@@ -47,7 +46,7 @@ export class TrainingView {
     };
     this.bar = el("div", { class: "row controls" }, el("div", { class: "segments", role: "group", "aria-label": "Horizontal axis" }, axis),
       check("Log scale", false, (on) => { for (const c of this.charts) c.log = on; }),
-      check("Smooth", true, (on) => { for (const c of this.charts) c.smooth = on ? smoothing : 0; }));
+      check("Smooth", true, (on) => { for (const c of this.charts) c.smooth = on; }));
     return this.bar;
   }
 
@@ -148,7 +147,10 @@ export class TrainingView {
 
   draw() {
     const at = this.axis === "tokens" ? tokensAt(this.steps) : (r) => r.step;
+    const ends = [this.steps[0], this.steps.at(-1), this.evals[0], this.evals.at(-1)].filter(Boolean).map(at);
+    const domain = ends.length ? [Math.min(...ends), Math.max(...ends)] : null;
     for (const [i, plot] of plots.entries()) {
+      this.charts[i].domain = domain;
       for (const { key } of plot.series) {
         const from = (key === "held" || key === "bpb" ? this.evals : this.steps).filter((r) => r[key] !== undefined);
         this.charts[i].set(key, { x: from.map(at), y: from.map((r) => r[key]) });

@@ -25,7 +25,7 @@ export function add(conv, parent, role, content, more = {}) {
   const node = { id: newID(), parent, role, content, created: Date.now(), pick: "", ...more };
   conv.nodes[node.id] = node;
   show(conv, node);
-  if (!conv.named && role === "user" && parent === "") conv.title = titleOf(content);
+  if (!conv.named && role === "user" && siblings(conv, node).length === 1 && parent === "") conv.title = titleOf(content);
   return node;
 }
 
