@@ -4,15 +4,15 @@
 import { el, svg } from "./dom.js";
 import { value } from "./format.js";
 
-const pad = { left: 52, right: 16, top: 10, bottom: 24 }; // px
+const pad = { left: 52, right: 20, top: 10, bottom: 24 }; // px
 const height = 190;                                       // px
 
 export class Chart {
   // series: [{key, label, dots, exact}], drawn in the colours --s0, --s1; dots
   // are few points, exact is never smoothed. onhover gets the x under the
-  // pointer, or null.
-  constructor({ title, unit = "", series, onhover, format = value, log = false }) {
-    Object.assign(this, { title, unit, series, onhover, format, log, data: new Map(), smooth: false, domain: null, cursor: null });
+  // pointer, or null. format writes a value, tick one at the axis.
+  constructor({ title, unit = "", series, onhover, format = value, tick = value }) {
+    Object.assign(this, { title, unit, series, onhover, format, tick, log: false, data: new Map(), smooth: false, domain: null, cursor: null });
     this.readout = el("span", { class: "readout" });
     this.svg = svg("svg", { class: "plot", height, role: "img", tabindex: 0 });
     this.root = el("figure", { class: "chart" },
@@ -32,11 +32,9 @@ export class Chart {
   get empty() { return [...this.data.values()].every((p) => p.x.length === 0); }
 
   draw() {
-    const width = this.root.clientWidth;
     this.root.hidden = this.empty;
+    const width = (this.width = this.svg.getBoundingClientRect().width); // as the style sheet has it
     if (!width || this.empty) return;
-    this.width = width;
-    this.svg.setAttribute("width", width);
     this.lines = this.series.map((s, i) => ({ ...s, i, ...(this.data.get(s.key) ?? { x: [], y: [] }) })).filter((l) => l.x.length);
     if (this.log) this.lines = this.lines.map(positive).filter((l) => l.x.length);
     for (const l of this.lines) if (this.smooth && !l.dots && !l.exact && l.y.length > 3) l.mean = average(l.y, 1 - 1 / Math.max(10, l.y.length / 100));
@@ -57,7 +55,7 @@ export class Chart {
     const g = svg("g", { class: "grid" });
     for (const v of this.y.ticks(5)) {
       const y = this.y.at(v);
-      g.append(svg("line", { x1: pad.left, x2: this.width - pad.right, y1: y, y2: y }), svg("text", { x: pad.left - 8, y: y + 4, "text-anchor": "end" }, this.format(v)));
+      g.append(svg("line", { x1: pad.left, x2: this.width - pad.right, y1: y, y2: y }), svg("text", { x: pad.left - 8, y: y + 4, "text-anchor": "end" }, this.tick(v)));
     }
     for (const v of this.x.ticks(Math.max(2, Math.floor(this.width / 80)))) {
       g.append(svg("text", { x: this.x.at(v), y: height - 6, "text-anchor": "middle" }, value(v)));
@@ -81,8 +79,8 @@ export class Chart {
   path(x, y) {
     const columns = this.width - pad.left - pad.right;
     const pick = x.length > 4 * columns ? thin(x, y, (v) => Math.round(this.x.at(v))) : x.keys();
-    const out = [];
-    for (const i of pick) out.push((out.length ? "L" : "M") + this.x.at(x[i]).toFixed(1) + " " + this.y.at(y[i]).toFixed(1));
+    const out = [], inside = (px) => Math.max(pad.top - 4, Math.min(height - pad.bottom + 4, px)); // a wild value leaves the plot
+    for (const i of pick) out.push((out.length ? "L" : "M") + this.x.at(x[i]).toFixed(1) + " " + inside(this.y.at(y[i])).toFixed(1));
     return out.join("");
   }
 

@@ -1,5 +1,5 @@
-// What the user has set, remembered in this browser. The API key lives in the
-// session alone and ends with the tab.
+// What the user has set, remembered in this browser. The API key is forgotten
+// with the tab.
 
 const place = "weft.prefs";
 

@@ -17,7 +17,7 @@ const plots = [
   { title: "Learning rate", series: [{ key: "lr", label: "lr", exact: true }] },
   { title: "Gradient norm", series: [{ key: "grad_norm", label: "norm" }] },
   { title: "Speed", unit: "tokens per second", series: [{ key: "tok_s", label: "tokens/s" }] },
-  { title: "Model FLOP utilisation", series: [{ key: "mfu", label: "MFU" }], format: (v) => percent(v) },
+  { title: "Model FLOP utilisation", series: [{ key: "mfu", label: "MFU" }], format: percent, tick: percent },
 ];
 
 export class TrainingView {
