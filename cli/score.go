@@ -186,7 +186,7 @@ func (s *scoring) one(ctx context.Context, arg string) (rep eval.Report, err err
 			if found > 0 {
 				note = fmt.Sprintf("%d found in %s", found, o.Answers)
 			}
-			bar.set(done, total, note)
+			bar.set(done-found, total-found, note) // the time left is that of asking
 		}
 		rep, err = eval.Run(ctx, m, s.items(), o)
 		bar.end()

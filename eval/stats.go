@@ -71,8 +71,8 @@ func Detectable(p float64, n int) float64 {
 
 // DetectablePaired is Detectable for two models on the same n items, of which
 // they disagree on the share psi: the root d of
-// n = (1.960 sqrt(psi) + 0.842 sqrt(psi - d²))² / d² (Connor 1987). A share too
-// small for any difference to be seen gives psi, the most that there can be.
+// n = (1.960 sqrt(psi) + 0.842 sqrt(psi - d²))² / d² (Connor 1987), but at least
+// six items: five that all fall to one side still have p = 0.0625.
 func DetectablePaired(psi float64, n int) float64 {
 	if n <= 0 {
 		return 1
@@ -87,5 +87,5 @@ func DetectablePaired(psi float64, n int) float64 {
 			high = d
 		}
 	}
-	return high
+	return min(1, max(high, 6/float64(n)))
 }

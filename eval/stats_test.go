@@ -106,7 +106,7 @@ func TestDetectable(t *testing.T) {
 	if power := float64(found) / runs; power < 0.72 || power > 0.86 {
 		t.Errorf("a difference of %.3f was found in %.2f of the runs, want about 0.8", d, power)
 	}
-	if got := DetectablePaired(0.001, 100); got != 0.001 {
-		t.Errorf("hardly any disagreement: got %g, want the disagreement", got)
+	if got := DetectablePaired(0, 100); got != 0.06 || McNemar(0, 5) < 0.05 || McNemar(0, 6) > 0.05 {
+		t.Errorf("no disagreement: got %g, want six items, the least that the test can see", got)
 	}
 }
