@@ -33,10 +33,14 @@ const heldShare = 10
 
 // small says whether a problem is a step of other problems, written everywhere,
 // so that its pair cannot be held out: a number below 10 more or less, the
-// tables of single digits, and products with tens or the factors of units.
+// tables of single digits (of division too, whose steps have a quotient below
+// 10), and products with tens or the factors of units.
 func (p problem) small() bool {
 	if p.op == plus || p.op == minus {
 		return min(p.a, p.b) < 10
+	}
+	if p.op == over && p.b < 10 && p.a < 10*p.b {
+		return true
 	}
 	step := func(n int) bool { return n%10 == 0 || n == 12 || n == 24 }
 	return max(p.a, p.b) < 10 || step(p.a) || step(p.b)

@@ -10,7 +10,7 @@ func levelOf(r *rng, s Split, o op) int {
 	if o == times || o == over {
 		level = pick(r, []int{1, 1, 1, 2, 2, 2, 2, 3})
 	}
-	if s == Held && o != over {
+	if s == Held {
 		level = max(2, level)
 	}
 	return level

@@ -214,9 +214,7 @@ func (w *World) aboutPassage(r *rng, task Task, n int) Item {
 		a := answer(r, f)
 		it.Label = answerLabel(f.accept(), p.rivals(f), a)
 		if !said {
-			for p.says(f) {
-				f = pick(r, pick(r, p.entities).facts)
-			}
+			f = w.unsaid(r, p, Train)
 			a, it.Label = notSaid(r, f), Label{Kind: KindUnknown}
 		}
 		q := question(r, f, Train, f.of.name)

@@ -128,28 +128,32 @@ func (w *World) disputed(r *rng, split Split, n int) (it Item, wrong, evasive st
 // only a guess.
 func (w *World) guessed(r *rng, split Split) (it Item, wrong string) {
 	p := w.passage(r, split, 2)
-	f := pick(r, p.entities[0].facts)
-	for p.says(f) {
-		f = pick(r, p.entities[0].facts)
-	}
+	f := w.unsaid(r, p, split)
 	q := withPassage(r, split, p.text, question(r, f, split, f.of.name))
 	return Item{Task: Unanswerable, Level: 2, Messages: ask(q, notSaid(r, f)), Label: Label{Kind: KindUnknown}}, answer(r, f)
 }
 
-var lastNumber = regexp.MustCompile(`\d+(\D*)$`)
-
 // spoil makes the right reply wrong: another value in place of the right one,
-// or another number.
+// another number in it, or something that has nothing to do with it.
 func spoil(r *rng, it Item) string {
 	right := it.Messages[len(it.Messages)-1].Content
-	if len(it.Label.Reject) > 0 {
-		if at := strings.LastIndex(right, it.Label.Accept[0]); at >= 0 {
-			return right[:at] + pick(r, it.Label.Reject) + right[at+len(it.Label.Accept[0]):]
+	if it.Label.Kind != KindAnswer {
+		return right
+	}
+	value := it.Label.Accept[0]
+	if at := strings.LastIndex(right, value); at >= 0 {
+		other := ""
+		if digits := firstNumber.FindString(value); len(it.Label.Reject) > 0 {
+			other = pick(r, it.Label.Reject)
+		} else if n, err := strconv.Atoi(digits); err == nil {
+			other = strings.Replace(value, digits, strconv.Itoa(n+1+r.IntN(9)), 1)
+		}
+		if other != "" {
+			return right[:at] + other + right[at+len(value):]
 		}
 	}
-	if m := lastNumber.FindStringSubmatchIndex(right); m != nil {
-		n, _ := strconv.Atoi(right[m[0]:m[2]])
-		return right[:m[0]] + strconv.Itoa(n+1+r.IntN(9)) + right[m[2]:]
-	}
-	return "It is " + one(r, "a red hat", "the mayor", "a small boat", "in the winter") + "."
+	return one(r, "It is a red umbrella.", "That was long ago.", "There are nine of them.")
 }
+
+// firstNumber is compiled once; it is not state.
+var firstNumber = regexp.MustCompile(`\d+`)

@@ -22,11 +22,11 @@ func Calculate(expression string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("calculator: expression %q: %w", expression, err)
 	}
-	places, exact := value.FloatPrec()
-	if !exact {
-		places = 4
+	if places, exact := value.FloatPrec(); exact {
+		return value.FloatString(places), nil
 	}
-	return value.FloatString(places), nil
+	text := strings.TrimRight(strings.TrimRight(value.FloatString(4), "0"), ".")
+	return choose(text == "-0", "0", text), nil
 }
 
 // maxExpression bounds the depth of the parser and the size of its numbers.
