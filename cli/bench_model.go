@@ -90,11 +90,13 @@ func benchServing(ctx context.Context, r roofline, dir string, each time.Duratio
 	eng := engine.New(m, engine.Options{Pool: r.pool, MaxBatch: 16})
 	defer eng.Close()
 
-	perToken := train.FlopsPerToken(m, prompt) / 3
-	line := r.compute(fmt.Sprintf("prefill, %d tokens", prompt), perToken*float64(prompt), each, func() {
+	// Forward only, and only the last row is projected to the vocabulary.
+	head := 2 * float64(info.Dim) * float64(info.Vocab)
+	flop := (train.FlopsPerToken(m, prompt)/3-head)*float64(prompt) + head
+	line := r.compute(fmt.Sprintf("prefill, %d tokens", prompt), flop, each, func() {
 		_, _ = generate(ctx, eng, engine.Request{Prompt: randomIDs(prompt, info.Vocab, 1), MaxTokens: 1, Logprobs: -1})
 	})
-	line.Note = fmt.Sprintf("%.0f tokens/s; %s", line.Value*1e9/perToken, note)
+	line.Note = fmt.Sprintf("%.0f tokens/s; %s", line.Value*1e9*float64(prompt)/flop, note)
 	show(line)
 
 	tokens := min(128, info.Context/2)
