@@ -12,6 +12,7 @@ import (
 	"weft/model/llama"
 	"weft/model/zoo"
 	"weft/text/corpus"
+	"weft/text/corpus/world"
 	"weft/text/template"
 	"weft/text/tokenizer"
 )
@@ -23,7 +24,7 @@ func tinyModel(dir, tmpl string) error {
 	if err != nil {
 		return err
 	}
-	docs := corpus.ParseText(corpus.Sample(1, 20_000), "sample")
+	docs := world.New(1).Docs(20_000)
 	tok, err := tokenizer.Train(context.Background(), corpus.Texts(docs), tokenizer.TrainOptions{VocabSize: 300, Special: weft.Specials()})
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"weft/internal/testkit"
 	"weft/model/zoo"
 	"weft/text/corpus"
+	"weft/text/corpus/world"
 	"weft/text/tokenizer"
 	"weft/train/tune"
 )
@@ -125,7 +126,7 @@ func writeModel(t *testing.T, dir string) {
 	base := t.TempDir()
 	tmpl := weftTemplate(t)
 	text := func(yield func(string, error) bool) {
-		yield(corpus.Sample(1, 20_000)+strings.Repeat(`price(item: string): Looks up what an item costs. {"name": "price", "arguments": {"item": "bread"}} `, 9), nil)
+		yield(world.New(1).Text(20_000)+strings.Repeat(`price(item: string): Looks up what an item costs. {"name": "price", "arguments": {"item": "bread"}} `, 9), nil)
 	}
 	tok, err := tokenizer.Train(t.Context(), text, tokenizer.TrainOptions{VocabSize: 400, Special: tmpl.Specials()})
 	if err != nil {

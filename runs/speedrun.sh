@@ -15,10 +15,10 @@ $weft world corpus --seed 1 --bytes 3000000 >"$out/world.txt"
 $weft world chats --seed 1 --n 4000 >"$out/chats.jsonl"
 
 # 2. Tokenizer: byte-level BPE with the markers of the chat template.
-$weft tok train "$out/world.txt" --vocab 512 --out "$out/tokenizer.json"
+$weft tok train "$out/world.txt" --vocab 2048 --pattern gpt2-digits --out "$out/tokenizer.json"
 
 # 3. Base model: held-out bits per byte before and after, the curve beside it.
-$weft train "$out/world.txt" --tokenizer "$out/tokenizer.json" --depth 4 --dim 128 --seq 512 --batch-tokens 2048 --lr 0.003 --steps 450 --out "$out/base"
+$weft train "$out/world.txt" --tokenizer "$out/tokenizer.json" --depth 4 --dim 128 --seq 512 --context 1024 --batch-tokens 2048 --lr 0.003 --steps 450 --out "$out/base"
 
 # 4. Chat model: SFT on the assistant's tokens only.
 $weft tune sft --base "$out/base" --data "$out/chats.jsonl" --lr 0.002 --steps 250 --out "$out/chat"

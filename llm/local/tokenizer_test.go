@@ -8,14 +8,14 @@ import (
 	"weft/chat"
 	"weft/internal/testkit"
 	"weft/model"
-	"weft/text/corpus"
+	"weft/text/corpus/world"
 	"weft/text/tokenizer"
 )
 
 // TestTextIsTheTokenizers streams random ids of real tokenizers and wants what
 // Decode makes of all of them at once.
 func TestTextIsTheTokenizers(t *testing.T) {
-	text := func(yield func(string, error) bool) { yield(corpus.Sample(1, 20_000)+" é世🙂", nil) }
+	text := func(yield func(string, error) bool) { yield(world.New(1).Text(20_000)+" é世🙂", nil) }
 	trained, err := tokenizer.Train(t.Context(), text, tokenizer.TrainOptions{VocabSize: 400})
 	if err != nil {
 		t.Fatal(err)

@@ -18,65 +18,6 @@ type Chat struct {
 	Source   string // file:line
 }
 
-// SampleChats returns n conversations about the world of Sample with the same
-// seed: every answer agrees with what that text says.
-func SampleChats(seed uint64, n int) [][]chat.Message {
-	w := newWorld(seed)
-	w.seed = mix(w.seed ^ 1) // the same people, other dice
-	chats := make([][]chat.Message, n)
-	for i := range chats {
-		var c []chat.Message
-		if w.roll(4) == 0 {
-			c = append(c, chat.Message{Role: chat.System, Content: w.pick("You are a helpful assistant.", "You know everybody in the six towns.", "Tell the truth, and say so when you do not know.")})
-		}
-		p := &w.people[w.roll(len(w.people))]
-		for k := range 1 + w.roll(3) {
-			q, a := w.turn(p, k)
-			c = append(c, chat.Message{Role: chat.User, Content: q}, chat.Message{Role: chat.Assistant, Content: a})
-			if w.roll(3) == 0 {
-				p = w.find(p.friend)
-			}
-		}
-		chats[i] = c
-	}
-	return chats
-}
-
-// turn is the k-th question of a user, mostly about p, and its answer.
-func (w *world) turn(p *person, k int) (q, a string) {
-	switch w.roll(12) {
-	case 0:
-		if k > 0 {
-			return w.pick("Thank you!", "Thanks."), w.pick("You are welcome.", "You are welcome. Ask me more if you like.")
-		}
-		return w.pick("Hello!", "Hi there.", "Good morning."), w.pick("Hello! Ask me about the people of the six towns.", "Hello! How can I help you?")
-	case 1:
-		return w.pick("Who are you?", "What are you?"), "I am a very small language model. I know a few people and towns."
-	case 2:
-		who := w.pick("Zork", "Quentin", "Brunhild", "Wanda", "Igor")
-		return w.pick("Where does "+who+" live?", "What is the job of "+who+"?", "Who is "+who+"?"), "I do not know anybody called " + who + "."
-	case 3, 4:
-		return w.tell(p, w.pick("Tell me a story about {name}.", "Tell a short story with {name}.", "Do you know a story about {name} and {pet}?")), w.story(p)
-	case 5:
-		return w.tell(p, w.pick("Tell me about {name}.", "Who is {name}?", "What do you know about {name}?")), w.portrait(p)
-	case 6:
-		town := towns[w.roll(len(towns))]
-		return w.pick("Tell me about "+town+".", "What is there to see in "+town+"?", "Who lives in "+town+"?"), w.townText(town)
-	}
-	return w.question(p)
-}
-
-// ChatsOf yields conversations at hand; source names them in errors.
-func ChatsOf(list [][]chat.Message, source string) iter.Seq2[Chat, error] {
-	return func(yield func(Chat, error) bool) {
-		for i, messages := range list {
-			if !yield(Chat{Messages: messages, Source: fmt.Sprintf("%s:%d", source, i+1)}, nil) {
-				return
-			}
-		}
-	}
-}
-
 // Chats reads conversations from a .jsonl file (or .gz): each line has
 // "messages" (a list of role and content) or the texts "prompt" and
 // "completion". A line may offer "tools", an assistant's message may hold

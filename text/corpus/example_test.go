@@ -35,7 +35,7 @@ func BenchmarkLoader(b *testing.B) {
 
 func BenchmarkOpen(b *testing.B) {
 	dir := b.TempDir()
-	s := mustWrite(b, dir, byteTok{}, ShardOptions{}, Sample(1, 16<<20))
+	s := mustWrite(b, dir, byteTok{}, ShardOptions{}, someText(16<<20))
 	b.SetBytes(2 * s.Tokens)
 	for b.Loop() {
 		d, err := Open(dir, byteTok{}.Hash())
@@ -44,15 +44,6 @@ func BenchmarkOpen(b *testing.B) {
 		}
 		if err := d.Close(); err != nil {
 			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkSample(b *testing.B) {
-	b.SetBytes(1 << 20)
-	for b.Loop() {
-		if len(Sample(1, 1<<20)) < 1<<20 {
-			b.Fatal("short")
 		}
 	}
 }

@@ -102,3 +102,22 @@ func wantError(t testing.TB, err error, parts ...string) {
 		}
 	}
 }
+
+// someText is at least n bytes of words in documents, always the same.
+func someText(n int) string {
+	words := strings.Fields("the a mill river stands old by town bread sells baker walks to and her cat he sleeps in garden blue under clock is late again")
+	var b strings.Builder
+	for i := uint64(1); b.Len() < n; i++ {
+		z := mix(i)
+		b.WriteString(words[z%uint64(len(words))])
+		switch {
+		case z>>32%90 == 0:
+			b.WriteString(".\n" + Separator + "\n")
+		case z>>32%9 == 0:
+			b.WriteString(". ")
+		default:
+			b.WriteString(" ")
+		}
+	}
+	return b.String()
+}

@@ -23,7 +23,7 @@ func trained(t testing.TB, docs string) *tokenizer.Tokenizer {
 }
 
 func TestRealTokenizerKeepsEveryByte(t *testing.T) {
-	text := Sample(1, 100_000) + "caf\xe9 日本 🦀\r\n\x00 <|bos|> is only text"
+	text := someText(100_000) + "caf\xe9 日本 🦀\r\n\x00 <|bos|> is only text"
 	tok := trained(t, text)
 	dir := t.TempDir()
 	if _, err := WriteShards(t.Context(), dir, tok, ParseText(text, "text"), ShardOptions{MaxTokens: 10_000}); err != nil {
@@ -58,7 +58,7 @@ func TestRealTokenizerKeepsEveryByte(t *testing.T) {
 
 func TestShakespeareFromFileToBatch(t *testing.T) {
 	path := testkit.Data(t, "text/tinyshakespeare.txt")
-	tok := trained(t, Sample(1, 100_000))
+	tok := trained(t, someText(100_000))
 	d, err := Prepare(t.Context(), tok, Documents(path), PrepareOptions{Dir: t.TempDir(), ShardOptions: ShardOptions{SeqLen: 256}})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestShakespeareFromFileToBatch(t *testing.T) {
 }
 
 func BenchmarkWriteShards(b *testing.B) {
-	text := Sample(1, 8<<20)
+	text := someText(8 << 20)
 	tok := trained(b, text[:1<<18])
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {

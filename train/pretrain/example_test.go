@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"weft/text/corpus"
+	"weft/text/corpus/world"
 	"weft/train"
 	"weft/train/pretrain"
 )
@@ -20,7 +20,7 @@ func ExampleRun() {
 	}
 	defer os.RemoveAll(dir)
 	res, err := pretrain.Run(context.Background(), pretrain.Options{
-		Docs:    corpus.ParseText(corpus.Sample(1, 20_000), "a small world"),
+		Docs:    world.New(1).Docs(20_000),
 		Out:     filepath.Join(dir, "run"),
 		Depth:   1,
 		SeqLen:  32,

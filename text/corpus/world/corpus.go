@@ -33,6 +33,7 @@ type author struct {
 	every  *rota
 	next   map[*entity]int // facts of it told so far
 	count  int
+	told   func(*fact) // hears of each fact that is told, for tests; none
 }
 
 // rota gives everybody a turn, in another order each round.
@@ -68,8 +69,11 @@ func (a *author) take(e *entity, n int) []*fact {
 	n = min(n, len(e.facts))
 	facts := make([]*fact, 0, n)
 	for range n {
-		facts = append(facts, e.facts[a.next[e]%len(e.facts)])
-		a.next[e]++
+		f := e.facts[a.next[e]%len(e.facts)]
+		if a.next[e]++; a.told != nil {
+			a.told(f)
+		}
+		facts = append(facts, f)
 	}
 	shuffle(a.r, facts)
 	return facts

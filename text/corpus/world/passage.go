@@ -220,11 +220,18 @@ func makeGrounded(w *World, r *rng, split Split, n int) Item {
 	return Item{Level: level, Messages: ask(withPassage(r, split, p.text, q), a), Label: answerLabel(f.accept(), p.rivals(f), a)}
 }
 
-// makeUnanswerable asks a passage for what it does not say: an attribute that
-// is missing, or, once in three, somebody it does not mention.
+// makeUnanswerable asks a passage for what it does not say.
 func makeUnanswerable(w *World, r *rng, split Split, n int) Item {
 	level := 1 + n%3
 	p := w.passage(r, split, level)
+	f := w.unsaid(r, p, split)
+	q := question(r, f, split, f.of.name)
+	return Item{Level: level, Messages: ask(withPassage(r, split, p.text, q), notSaid(r, f)), Label: Label{Kind: KindUnknown}}
+}
+
+// unsaid is a fact that a passage does not state: an attribute it leaves out,
+// or, once in three, one of somebody it does not mention.
+func (w *World) unsaid(r *rng, p *passage, split Split) *fact {
 	var silent []*fact // attributes that it leaves out
 	for _, e := range p.entities {
 		for _, f := range e.facts {
@@ -233,21 +240,17 @@ func makeUnanswerable(w *World, r *rng, split Split, n int) Item {
 			}
 		}
 	}
-	var f *fact
 	if len(silent) > 0 && !r.chance(33) {
-		f = pick(r, silent)
-	} else {
-		var names []string
-		for _, e := range p.entities {
-			names = append(names, e.name)
-		}
-		for _, g := range p.stated {
-			names = append(names, g.value)
-		}
-		f = pick(r, w.unmet(r, split, p.entities[0].class, names).facts)
+		return pick(r, silent)
 	}
-	q := question(r, f, split, f.of.name)
-	return Item{Level: level, Messages: ask(withPassage(r, split, p.text, q), notSaid(r, f)), Label: Label{Kind: KindUnknown}}
+	var names []string
+	for _, e := range p.entities {
+		names = append(names, e.name)
+	}
+	for _, g := range p.stated {
+		names = append(names, g.value)
+	}
+	return pick(r, w.unmet(r, split, p.entities[0].class, names).facts)
 }
 
 // notSaid is the answer that a passage does not say a fact.

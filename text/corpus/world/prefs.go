@@ -76,7 +76,7 @@ func (w *World) pair(r *rng, split Split, n int) Pair {
 			text = say(r, split, "rude") + " " + text
 		}
 		if !q.brief {
-			text += choose(strings.HasSuffix(text, "."), " ", ". ") + say(r, split, "pad")
+			text += choose(strings.ContainsAny(text[len(text)-1:], ".!?"), " ", ". ") + say(r, split, "pad")
 		}
 		return chat.Message{Role: chat.Assistant, Content: text}
 	}

@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -341,5 +342,27 @@ func TestPairsAreRight(t *testing.T) {
 		if len(seen) < 20 {
 			t.Errorf("only %d combinations of utilities", len(seen))
 		}
+	}
+}
+
+// TestCardTellsOfSkills holds the examples and the mix in docs/WORLD.md to the code.
+func TestCardTellsOfSkills(t *testing.T) {
+	data, err := os.ReadFile("../../../docs/WORLD.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	card := string(data)
+	for _, p := range []problem{{47, plus, 85}, {85, minus, 47}, {47, times, 6}, {473, over, 6}} {
+		if !strings.Contains(card, "\n"+p.worked()+"\n") {
+			t.Errorf("docs/WORLD.md does not show %q", p.worked())
+		}
+	}
+	for _, s := range specs() {
+		if line := fmt.Sprintf("| %s | %d |", s.task, s.share); !strings.Contains(card, line) {
+			t.Errorf("docs/WORLD.md does not have %q in the mix", line)
+		}
+	}
+	if line := fmt.Sprintf("Parts of %d of", shares(specs())); !strings.Contains(card, line) {
+		t.Errorf("docs/WORLD.md does not say %q", line)
 	}
 }
