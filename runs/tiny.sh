@@ -52,7 +52,7 @@ once "$world" $weft world corpus --seed $seed --bytes $bytes
 once "$talk" $weft world chats --seed $seed --n $chats
 
 say "tokenizer"
-tok=$out/tokenizer-$vocab.json
+tok=$out/tokenizer-$seed-$bytes-$vocab.json
 [ -s "$tok" ] || $weft tok train "$world" --vocab $vocab --pattern gpt2-digits --template weft --out "$tok"
 
 for name in tiny tiny-s; do
@@ -73,6 +73,7 @@ for name in tiny tiny-s; do
   fi
   $weft world card "$dir/model" --run "$dir/chat" --scores "$dir/scores.json" --name "weft-$name" --recipe "SCALE=$scale runs/tiny.sh" \
     --data "the small world, seed $seed: $bytes bytes of text, $chats conversations" --license Apache-2.0 --out "$dir/model/README.md"
+  [ "$scale" = 100 ] || printf '\n**A rehearsal, not the model**: made with %s %% of the text and steps of `runs/tiny.sh`.\n' "$scale" >>"$dir/model/README.md"
   (cd "$dir/model" && sha256sum README.md config.json model.safetensors tokenizer.json tokenizer_config.json >MANIFEST)
   if [ "$install" = yes ]; then
     say "$name: into model/tiny"
