@@ -13,8 +13,8 @@ cd "$(dirname "$0")/.."
 
 scale=${SCALE:-100} # per cent of text, chats and steps
 seed=1
-bytes=$((40000000 * scale / 100)) # of text about the world
-chats=$((60000 * scale / 100))    # conversations
+bytes=$((120000000 * scale / 100)) # of text about the world
+chats=$((200000 * scale / 100))   # conversations
 vocab=4096                        # tokens, markers counted, every digit by itself
 seq=512                           # positions in pretraining
 context=1024                      # positions in tuning and use
@@ -23,12 +23,12 @@ items=$((500 * scale / 100)); items=$((items < 20 ? 20 : items)) # per task of t
 # What differs: shape, learning rates, steps of 4096 tokens.
 model() { # NAME
   case $1 in
-  tiny) #  2.8M weights: the model that people meet
-    shape="--depth 5 --dim 192 --heads 6 --kv-heads 2 --ffn 512"
-    base_lr=0.002 base_steps=8000 chat_lr=0.001 chat_steps=3000 ;;
+  tiny) # 3.1M weights: the model that people meet
+    shape="--depth 5 --dim 192 --heads 6 --kv-heads 2 --ffn 640"
+    base_lr=0.002 base_steps=9000 chat_lr=0.0015 chat_steps=7000 ;;
   tiny-s) # 0.46M weights: for tests, and as a draft
     shape="--depth 4 --dim 64 --heads 4 --kv-heads 2 --ffn 192"
-    base_lr=0.005 base_steps=4000 chat_lr=0.003 chat_steps=2000 ;;
+    base_lr=0.005 base_steps=4000 chat_lr=0.003 chat_steps=3000 ;;
   esac
   base_steps=$((base_steps * scale / 100)) chat_steps=$((chat_steps * scale / 100))
 }
