@@ -10,30 +10,18 @@ func tile(t tier, x *tileArgs) {
 	case avx512:
 		tile512(x.rows, x.k, x.a, 4*x.rs, 4*x.cs, x.b, 4*x.bs, x.c, 4*x.ldc, uint32(uint64(1)<<x.cols-1), x.add, x.ahead, ceilDiv(x.fetch, x.k))
 	case avx2:
-		tileAVX2(x)
+		tile2(x.rows, x.k, x.a, 4*x.rs, 4*x.cs, x.b, 4*x.bs, x.c, 4*x.ldc, &laneMask[widthAVX2-x.cols], x.cols == widthAVX2, x.add, x.ahead, ceilDiv(x.fetch, 2*x.k))
 	default:
 		tileGeneric(x)
 	}
 }
 
-// The AVX2 micro-kernel computes 6x16.
-const (
-	rowsAVX2  = tileRows / 2
-	widthAVX2 = tileCols / 2
-)
+// widthAVX2 is the columns of the AVX2 micro-kernel, which goes through the
+// rows six at a time.
+const widthAVX2 = tileCols / 2
 
 // laneMask[widthAVX2-n:] is a mask of n columns.
 var laneMask = [2 * widthAVX2]int32{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
-
-func tileAVX2(x *tileArgs) {
-	mask, ahead := &laneMask[widthAVX2-x.cols], x.ahead
-	pace := ceilDiv(x.fetch, 2*x.k)
-	for i := 0; i < x.rows; i += rowsAVX2 {
-		tile2(min(rowsAVX2, x.rows-i), x.k, offset(x.a, i*x.rs), 4*x.rs, 4*x.cs, x.b, 4*x.bs,
-			offset(x.c, i*x.ldc), 4*x.ldc, mask, x.cols == widthAVX2, x.add, ahead, pace)
-		ahead += uintptr(x.fetch / 2)
-	}
-}
 
 // packDepth is the k that is packed for all lanes of a strip before the next:
 // long enough to read each lane as a stream, short enough that the part of the

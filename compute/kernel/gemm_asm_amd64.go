@@ -5,12 +5,12 @@
 package kernel
 
 // tile512 sets or adds to c [rows, 32] the product of a [rows, k] and b [k, 32],
-// rows <= 12, k >= 1. Strides are in bytes; only the columns in mask are touched in c.
+// 12 rows at a time, k >= 1. Strides are in bytes; only the columns in mask are touched in c.
 // Meanwhile each step of k fetches the line at ahead into L2 and moves on by pace bytes.
 func tile512(rows int, k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, mask uint32, add bool, ahead uintptr, pace int)
 
 // tile2 sets or adds to c [rows, 16] the product of a [rows, k] and b [k, 16],
-// rows <= 6, k >= 1. Strides are in bytes; only the columns in mask are touched in c.
+// 6 rows at a time, k >= 1. Strides are in bytes; only the columns in mask are touched in c.
 // Meanwhile each step of k fetches the line at ahead into L2 and moves on by pace bytes.
 func tile2(rows int, k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, mask *int32, full bool, add bool, ahead uintptr, pace int)
 

@@ -18,11 +18,9 @@ const (
 	minWork = 6144
 
 	// The micro-kernel reads an operand where it is when packing would not pay:
-	// when the other side has at most directOther rows or columns, and, if each
-	// step of k is a stride away, the whole has at most directSize floats (2 MiB;
-	// beyond that translating addresses costs more than packing).
+	// when the other side has at most directOther rows or columns and, if each
+	// step of k is a stride away, the whole is not too large for the tier.
 	directOther = 1024
-	directSize  = 1 << 19
 )
 
 // shape is how a tier goes through a block, so that of each step of k the
@@ -30,15 +28,19 @@ const (
 type shape struct {
 	rows, cols int // most slivers and panels of a block
 	width      int // columns of a micro-kernel call: tileCols or half of it
+	strided    int // most floats of an operand that is read in place across its rows
 }
 
 // shapeOf: at blockK ten slivers are 240 KiB, for the 1 MiB of L2 or more that
-// processors with AVX-512 have; the others have half of that or less.
+// processors with AVX-512 have; the others have half of that or less. Read in
+// place, a panel spreads over few sets of L1, and over a page each few steps of
+// k: wide tiles stream it from L2 anyway, and packing wins from 2 MiB on; half
+// tiles read it again from L1, and packing wins from 64 KiB on.
 func shapeOf(t tier) shape {
 	if t == avx2 {
-		return shape{rows: 5, cols: 8, width: tileCols / 2}
+		return shape{rows: 5, cols: 8, width: tileCols / 2, strided: 1 << 14}
 	}
-	return shape{rows: 10, cols: 4, width: tileCols}
+	return shape{rows: 10, cols: 4, width: tileCols, strided: 1 << 19}
 }
 
 // gemmCall is what a call of Gemm computes.
@@ -127,13 +129,13 @@ func (g *gemm) run(p *par.Pool, x gemmCall) {
 func (g *gemm) plan() (needA, needB int) {
 	a, b := g.a, g.b
 	if a.T {
-		g.directA = g.n <= g.inPlace && g.k*a.Stride <= directSize
+		g.directA = g.n <= g.inPlace && g.k*a.Stride <= g.shape.strided
 	} else {
 		// Twelve lines that lie whole pages apart share the eight ways of one L1 set.
 		far := a.Stride%1024 == 0 && g.m > 4
 		g.directA = g.m == 1 || g.n <= g.inPlace && !far
 	}
-	g.directB = g.packed == nil && !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= directSize
+	g.directB = g.packed == nil && !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= g.shape.strided
 	g.stepM, g.stepN, g.stepK = g.m, g.n, g.k
 	if !g.directA || g.packed == nil && !g.directB {
 		g.stepK = min(g.k, maxK)

@@ -13,6 +13,7 @@ const halves = 2 // vectors in a row of the tile
 // pointers are the operands of a tile kernel. Strides are in bytes.
 type pointers struct {
 	k           reg.Register
+	rows        reg.Register
 	a           [4]reg.Register // rows 0, 3, 6, 9
 	rs, cs      reg.Register    // a: from row to row, from k to k
 	b, bs       reg.Register
@@ -32,7 +33,7 @@ func tile(v *isa, most int) {
 	}
 	TEXT("tile"+v.name, NOSPLIT, "func(rows, k int, a *float32, rs, cs int, b *float32, bs int, c *float32, ldc int, "+mask+", add bool, ahead uintptr, pace int)")
 	Doc(fmt.Sprintf("tile%s sets or adds to c [rows, %d] the product of a [rows, k] and b [k, %[2]d],", v.name, halves*v.bytes/4),
-		fmt.Sprintf("rows <= %d, k >= 1. Strides are in bytes; only the columns in mask are touched in c.", most),
+		fmt.Sprintf("%d rows at a time, k >= 1. Strides are in bytes; only the columns in mask are touched in c.", most),
 		"Meanwhile each step of k fetches the line at ahead into L2 and moves on by pace bytes.")
 	p := pointers{k: Load(Param("k"), GP64()), rs: Load(Param("rs"), GP64()), cs: Load(Param("cs"), GP64()),
 		b: Load(Param("b"), GP64()), bs: Load(Param("bs"), GP64()), c: Load(Param("c"), GP64()), ldc: Load(Param("ldc"), GP64())}
@@ -49,20 +50,53 @@ func tile(v *isa, most int) {
 	p.add = Load(Param("add"), GP8())
 	p.ahead, p.pace = Load(Param("ahead"), GP64()), Load(Param("pace"), GP64())
 	for i := 1; i < (most+2)/3; i++ {
-		q := GP64()
-		LEAQ(Mem{Base: p.a[i-1], Index: p.rs, Scale: 2}, q)
-		ADDQ(p.rs, q)
-		p.a[i] = q
+		p.a[i] = GP64()
 	}
-	rows := Load(Param("rows"), GP64())
-	for r := most; r > 1; r-- {
-		CMPQ(rows, U8(r))
+	p.rows = Load(Param("rows"), GP64())
+	Label("rows")
+	for i := 1; i < (most+2)/3; i++ {
+		LEAQ(Mem{Base: p.a[i-1], Index: p.rs, Scale: 2}, p.a[i])
+		ADDQ(p.rs, p.a[i])
+	}
+	for r := most - 1; r > 0; r-- {
+		CMPQ(p.rows, U8(r))
 		JEQ(LabelRef(fmt.Sprintf("rows%d", r)))
 	}
-	for r := 1; r <= most; r++ {
+	for r := most; r > 0; r-- {
 		Label(fmt.Sprintf("rows%d", r))
 		tileRows(v, p, r)
+		if v == isa2 && r == most {
+			more(p, most)
+		}
+		VZEROUPPER()
+		RET()
 	}
+}
+
+// more goes on with the rows behind the first most, if there are any. What the
+// loop has used up is in the arguments.
+func more(p pointers, most int) {
+	argument := func(name string) Mem {
+		at, err := Param(name).Resolve()
+		if err != nil {
+			panic(err)
+		}
+		return at.Addr
+	}
+	Load(Param("rows"), p.rows)
+	SUBQ(U8(most), p.rows)
+	JLE(LabelRef("done"))
+	MOVQ(p.rows, argument("rows"))
+	Load(Param("a"), p.a[0])
+	for range most {
+		ADDQ(p.rs, p.a[0])
+	}
+	MOVQ(p.a[0], argument("a"))
+	ADDQ(p.ldc, p.c) // from the last row stored
+	Load(Param("b"), p.b)
+	Load(Param("k"), p.k)
+	JMP(LabelRef("rows"))
+	Label("done")
 }
 
 // tileRows generates the code for one row count.
@@ -138,7 +172,7 @@ func tileLoad(v *isa, p pointers, acc [][]reg.VecVirtual, label func(string) str
 	})
 }
 
-// tileStore writes the accumulators and returns.
+// tileStore writes the accumulators; c is at the last row then.
 func tileStore(v *isa, p pointers, acc [][]reg.VecVirtual, label func(string) string) {
 	if v == isa2 {
 		full := Load(Param("full"), GP8())
@@ -149,8 +183,7 @@ func tileStore(v *isa, p pointers, acc [][]reg.VecVirtual, label func(string) st
 				VMOVUPS(z, Mem{Base: p.c, Disp: v.bytes * j})
 			}
 		})
-		VZEROUPPER()
-		RET()
+		JMP(LabelRef(label("stored")))
 		Label(label("edge"))
 	}
 	var masks []reg.VecVirtual
@@ -166,8 +199,9 @@ func tileStore(v *isa, p pointers, acc [][]reg.VecVirtual, label func(string) st
 			}
 		}
 	})
-	VZEROUPPER()
-	RET()
+	if v == isa2 {
+		Label(label("stored"))
+	}
 }
 
 // eachRow emits f for every row of c, with at pointing to it.
