@@ -21,6 +21,10 @@ const (
 	// when the other side has at most directOther rows or columns and, if each
 	// step of k is a stride away, the whole is not too large for the tier.
 	directOther = 1024
+
+	// A right side in 8 bits is widened in registers for at most so many rows,
+	// each sliver anew, and otherwise once, in scratch memory.
+	fewRows8 = 2 * tileRows
 )
 
 // shape is how a tier goes through a block, so that of each step of k the
@@ -48,7 +52,8 @@ type gemmCall struct {
 	c       []float32
 	ldc     int
 	a, b    Matrix
-	packed  *Packed // instead of b
+	packed  *Packed  // instead of b
+	packed8 *Packed8 // instead of b
 	m, n, k int
 	add     bool
 }
@@ -77,6 +82,7 @@ type gemm struct {
 	shape               shape
 	inPlace             int  // directOther, or 0 for tests
 	directA, directB    bool // read where it is
+	few8                int  // fewRows8, or 0 for tests
 	stepM, stepN, stepK int  // most of a round
 	bufA, bufB          []float32
 
@@ -86,20 +92,21 @@ type gemm struct {
 	radd           bool
 	srcA, srcB     Matrix
 	strA, strB     strips
+	k8, p8         int // where the round begins in packed8: k, and the panel
 	packsA, packsB int // strips to pack
 	group          int // strips per packing chunk
 	rows, cols     int // slivers and panels of a block
 	across         int // blocks side by side
 	deep           int // k of a micro-kernel call
 
-	pack, multiply func(chunk int)
+	pack, multiply, multiply8 func(chunk int)
 }
 
 var gemmPool = sync.Pool{New: func() any { return newGemm(level()) }}
 
 func newGemm(t tier) *gemm {
-	g := &gemm{tier: t, shape: shapeOf(t), inPlace: directOther}
-	g.pack, g.multiply = g.packChunk, g.multiplyBlock
+	g := &gemm{tier: t, shape: shapeOf(t), inPlace: directOther, few8: fewRows8}
+	g.pack, g.multiply, g.multiply8 = g.packChunk, g.multiplyBlock, g.multiplyBlock8
 	return g
 }
 
@@ -122,7 +129,8 @@ func (g *gemm) run(p *par.Pool, x gemmCall) {
 		}
 	}
 	putScratch(buf)
-	*g = gemm{tier: g.tier, shape: g.shape, inPlace: g.inPlace, pack: g.pack, multiply: g.multiply} // hold on to no memory
+	// Hold on to no memory.
+	*g = gemm{tier: g.tier, shape: g.shape, inPlace: g.inPlace, few8: g.few8, pack: g.pack, multiply: g.multiply, multiply8: g.multiply8}
 }
 
 // plan sets the steps and returns the floats of scratch that a and b need.
@@ -135,16 +143,17 @@ func (g *gemm) plan() (needA, needB int) {
 		far := a.Stride%1024 == 0 && g.m > 4
 		g.directA = g.m == 1 || g.n <= g.inPlace && !far
 	}
-	g.directB = g.packed == nil && !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= g.shape.strided
+	g.directB = g.packed != nil || g.packed8 != nil && g.m <= g.few8 ||
+		g.packed8 == nil && !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= g.shape.strided
 	g.stepM, g.stepN, g.stepK = g.m, g.n, g.k
-	if !g.directA || g.packed == nil && !g.directB {
+	if !g.directA || !g.directB {
 		g.stepK = min(g.k, maxK)
 	}
 	if !g.directA {
 		g.stepM = min(g.m, roundDown(maxPackA/g.stepK, tileRows))
 		needA = roundUp(g.stepM, tileRows) * g.stepK
 	}
-	if g.packed == nil && !g.directB {
+	if !g.directB {
 		g.stepN = min(g.n, roundDown(maxPackB/g.stepK, tileCols))
 		needB = roundUp(g.stepN, tileCols) * g.stepK
 	}
@@ -164,16 +173,22 @@ func (g *gemm) takeA(i, k int) {
 
 // takeB points the round at the columns from j on and their rows from k on.
 func (g *gemm) takeB(k, j int) {
-	g.rn = min(g.stepN, g.n-j)
-	if g.packed != nil { // all columns are in one round
-		g.strB, g.packsB = packedStrips(g.packed.data, tileCols, g.k), 0
+	g.rn, g.packsB = min(g.stepN, g.n-j), 0
+	switch {
+	case g.packed != nil: // all columns are in one round
+		g.strB = packedStrips(g.packed.data, tileCols, g.k)
 		g.strB.data = g.strB.data[k*tileCols:]
 		return
-	}
-	g.srcB = g.b.from(k, j)
-	if g.directB {
-		g.strB, g.packsB = strips{g.srcB.Data, tileCols, 1, g.b.Stride}, 0
+	case g.packed8 != nil:
+		g.k8, g.p8 = k, j/tileCols
+		if g.directB {
+			return
+		}
+	case g.directB:
+		g.strB = strips{g.b.from(k, j).Data, tileCols, 1, g.b.Stride}
 		return
+	default:
+		g.srcB = g.b.from(k, j)
 	}
 	g.strB, g.packsB = packedStrips(g.bufB, tileCols, g.rk), ceilDiv(g.rn, tileCols)
 }
@@ -184,7 +199,11 @@ func (g *gemm) round(p *par.Pool) {
 		g.group = ceilDiv(n, 8*p.Size())
 		p.Run(ceilDiv(g.packsA, g.group)+ceilDiv(g.packsB, g.group), g.pack)
 	}
-	p.Run(g.split(p.Size()), g.multiply)
+	multiply := g.multiply
+	if g.packed8 != nil && g.directB {
+		multiply = g.multiply8
+	}
+	p.Run(g.split(p.Size()), multiply)
 }
 
 // packChunk packs a group of slivers of a or of panels of b.
@@ -196,6 +215,11 @@ func (g *gemm) packChunk(i int) {
 		dst, width, all, n = g.strB, tileCols, g.packsB, g.rn
 	}
 	for s := i * g.group; s < min((i+1)*g.group, all); s++ {
+		if width == tileCols && g.packed8 != nil {
+			q, d := g.packed8.panel(g.p8+s, g.k8)
+			widenPanel(g.tier, dst.data[s*dst.step:], q, d, g.rk)
+			continue
+		}
 		var src lanes
 		if width == tileRows {
 			src = g.srcA.rows(s * width)
@@ -269,4 +293,24 @@ func (g *gemm) next(p, p0, p1, k0 int) (*float32, int) {
 		return g.strB.at(p0, k1), min(g.deep, g.rk-k1)
 	}
 	return nil, 0
+}
+
+// multiplyBlock8 is multiplyBlock for a right side in 8 bits that is widened in
+// registers.
+func (g *gemm) multiplyBlock8(i int) {
+	s0, p0 := i/g.across*g.rows, i%g.across*g.cols
+	s1, p1 := min(s0+g.rows, ceilDiv(g.rm, tileRows)), min(p0+g.cols, ceilDiv(g.rn, tileCols))
+	x := tile8Args{rs: g.strA.unit, cs: g.strA.along, ldc: g.ldc}
+	for k0 := 0; k0 < g.rk; k0 += g.deep {
+		x.k, x.add = min(g.deep, g.rk-k0), g.radd || k0 > 0
+		for p := p0; p < p1; p++ {
+			x.cols = min(tileCols, g.rn-p*tileCols)
+			x.q, x.d = g.packed8.panel(p, g.k8+k0)
+			for s := s0; s < s1; s++ {
+				x.rows, x.a = min(tileRows, g.rm-s*tileRows), g.strA.at(s, k0)
+				x.c = g.rc[s*tileRows*g.ldc+p*tileCols:]
+				runTile8(g.tier, &x)
+			}
+		}
+	}
 }

@@ -24,6 +24,8 @@ func main() {
 	transpose(8)
 	copyLanes(12)
 	copyLanes(32)
+	q8Tile()
+	q8Widen()
 	Generate()
 }
 
