@@ -80,7 +80,7 @@ func benchServing(ctx context.Context, r roofline, dir string, each time.Duratio
 		if err != nil {
 			return err
 		}
-		if m, err = zoo.LoadFS(l.files); err != nil {
+		if m, err = zoo.LoadServing(l.files); err != nil {
 			return hintFiles(err)
 		}
 		note = dir
@@ -101,7 +101,7 @@ func benchServing(ctx context.Context, r roofline, dir string, each time.Duratio
 
 	tokens := min(128, info.Context/2)
 	for _, batch := range []int{1, 4, 16} {
-		perToken := 4 * float64(info.Params) // bytes of weights, read once for the whole batch
+		perToken := float64(nn.Bytes(m)) // bytes of weights, read once for the whole batch
 		line := r.memory(fmt.Sprintf("decode, batch %d", batch), perToken*float64(tokens), each, func() {
 			generateBatch(ctx, eng, batch, tokens, info.Vocab)
 		})

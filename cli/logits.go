@@ -23,7 +23,7 @@ func (e *env) logitsCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, err := zoo.LoadFS(l.files)
+			m, err := zoo.LoadServing(l.files)
 			if err != nil {
 				return hintFiles(err)
 			}

@@ -32,13 +32,15 @@ type loaded struct {
 	tmpl     *template.Template // nil: a base model without a chat template
 }
 
-// loadModel reads the model that a MODEL argument names (findModel).
-func loadModel(arg string) (*loaded, error) {
+// loadModel reads the model that a MODEL argument names (findModel), to serve.
+func loadModel(arg string) (*loaded, error) { return loadWith(arg, zoo.LoadServing) }
+
+func loadWith(arg string, read func(fs.FS) (model.Model, error)) (*loaded, error) {
 	l, err := findModel(arg)
 	if err != nil {
 		return nil, err
 	}
-	if l.model, err = zoo.LoadFS(l.files); err != nil {
+	if l.model, err = read(l.files); err != nil {
 		return nil, hintFiles(err)
 	}
 	if l.tok, err = tokenizer.LoadFS(l.files); err != nil {

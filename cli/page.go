@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 
+	"weft/model/nn"
 	"weft/server"
 	"weft/text/corpus/world"
 	"weft/train"
@@ -29,7 +30,7 @@ const (
 // about describes a model for the models page.
 func (l *loaded) about() server.About {
 	info := l.model.Info()
-	a := server.About{Family: info.Family, Parameters: info.Params, Bytes: 4 * info.Params, Vocab: l.tok.VocabSize(), Card: readCard(l.files), Tiny: l.embedded}
+	a := server.About{Family: info.Family, Parameters: info.Params, Bytes: nn.Bytes(l.model), Vocab: l.tok.VocabSize(), Card: readCard(l.files), Tiny: l.embedded}
 	if l.tmpl != nil {
 		a.Template = l.tmpl.Name()
 	}

@@ -46,8 +46,8 @@ func (e *env) quantizeCmd() *cobra.Command {
 		Short: "Store a model's matrices in 8 bits: about a quarter of the size",
 		Long: `Quantize writes a copy of a model folder whose matrices are stored in blocks of 32
 8-bit integers with one scale each, the arithmetic of GGUF's Q8_0. Norm gains and
-biases stay in float32, and so does everything in memory. The file is an ordinary
-model.safetensors (docs/format/q8.md).
+biases stay in float32. Served, the matrices stay in 8 bits in memory too; trained,
+they are widened. The file is an ordinary model.safetensors (docs/format/q8.md).
 
 With --text it also measures what that costs: bits per byte of the text, before
 and after.`,
@@ -72,7 +72,7 @@ and after.`,
 
 func (e *env) quantize(ctx context.Context, arg, out, text string) (q quantized, err error) {
 	q.Path = out
-	l, err := loadModel(arg)
+	l, err := loadWith(arg, zoo.LoadFS) // float32, to be saved
 	if err != nil {
 		return q, err
 	}

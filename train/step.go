@@ -16,6 +16,9 @@ import (
 func (l *Loop) trainable() []optim.Param {
 	var out []optim.Param
 	for _, p := range nn.Params(l.Model) {
+		if p.Q8 != nil {
+			panic(fmt.Sprintf("train: %s rests in 8 bits, for serving: load the model with zoo.Load to train it", p.Name))
+		}
 		if len(p.Value.Grad) != len(p.Value.Data) {
 			p.Value.Grad = make([]float32, len(p.Value.Data))
 		}

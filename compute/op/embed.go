@@ -10,16 +10,20 @@ import (
 // embedSlab is how many columns of an embedding gradient one worker sums.
 const embedSlab = 64
 
+func checkIDs(ids []int32, tokens int) {
+	for _, id := range ids {
+		if id < 0 || int(id) >= tokens {
+			panic(fmt.Sprintf("op: token id %d is outside the embedding of %d tokens", id, tokens))
+		}
+	}
+}
+
 // Embed returns table[ids[i]] in row i: [len(ids), dim] from [vocab, dim]. An
 // id outside the table panics: whoever made it has checked the tokenizer's
 // size against the model's.
 func (p *Pass) Embed(table *tensor.Tensor, ids []int32) *tensor.Tensor {
+	checkIDs(ids, table.Rows)
 	out := p.raw(len(ids), table.Cols)
-	for _, id := range ids {
-		if id < 0 || int(id) >= table.Rows {
-			panic(fmt.Sprintf("op: token id %d is outside the embedding of %d tokens", id, table.Rows))
-		}
-	}
 	p.rows(len(ids), func(_, from, to int) {
 		for i := from; i < to; i++ {
 			copy(out.Row(i), table.Row(int(ids[i])))
@@ -28,6 +32,19 @@ func (p *Pass) Embed(table *tensor.Tensor, ids []int32) *tensor.Tensor {
 	if p.Record {
 		p.record(func() { p.scatter(table, out, func(i int) int { return int(ids[i]) }) })
 	}
+	return out
+}
+
+// Embed8 is Embed from a table that rests in 8 bits and is never trained: its
+// row i is column i to the kernel, as in Linear8.
+func (p *Pass) Embed8(table *kernel.Packed8, ids []int32) *tensor.Tensor {
+	checkIDs(ids, table.N)
+	out := p.raw(len(ids), table.K)
+	p.rows(len(ids), func(_, from, to int) {
+		for i := from; i < to; i++ {
+			table.Column(out.Row(i), int(ids[i]))
+		}
+	})
 	return out
 }
 

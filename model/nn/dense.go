@@ -8,8 +8,8 @@ import (
 	"weft/compute/tensor"
 )
 
-// Dense is a full-precision matrix W [out, in] with an optional bias [1, out].
-// It trains, and serves faster once frozen.
+// Dense is a matrix W [out, in] with an optional bias [1, out]. In float32 it
+// trains, and serves faster once frozen; at rest in 8 bits it serves.
 type Dense struct {
 	W    *Param
 	Bias *Param // nil: none
@@ -38,7 +38,12 @@ func (d *Dense) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
 	if p.Record && d.W.Value.Grad != nil {
 		d.Thaw()
 	}
-	y := p.Linear(x, d.W.Value, d.packed.Load())
+	var y *tensor.Tensor
+	if d.W.Q8 != nil {
+		y = p.Linear8(x, d.W.Q8)
+	} else {
+		y = p.Linear(x, d.W.Value, d.packed.Load())
+	}
 	if d.Bias != nil {
 		y = p.Bias(y, d.Bias.Value)
 	}
@@ -46,8 +51,12 @@ func (d *Dense) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
 }
 
 // Freeze packs the weight for the kernel: the same bits, less work per pass.
-// Whoever then changes W without a recording pass calls Thaw.
+// Whoever then changes W without a recording pass calls Thaw. A weight at rest
+// in 8 bits is packed already.
 func (d *Dense) Freeze() {
+	if d.W.Q8 != nil {
+		return
+	}
 	in, out := d.In(), d.Out()
 	d.packed.Store(kernel.Pack(kernel.Matrix{Data: d.W.Value.Data, Stride: in, T: true}, in, out))
 }

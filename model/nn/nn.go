@@ -10,6 +10,7 @@
 package nn
 
 import (
+	"weft/compute/kernel"
 	"weft/compute/op"
 	"weft/compute/tensor"
 )
@@ -18,6 +19,29 @@ import (
 type Param struct {
 	Value *tensor.Tensor // [out, in] for matrices, [1, n] for vectors
 	Decay bool           // weight decay applies (matrices, not norms)
+
+	// Q8, when set, is the matrix at rest in 8 bits, to serve and not to train:
+	// Value then has its shape and no data. Whatever shares the Param, as a tied
+	// head shares the embedding's, works from the same integers.
+	Q8 *kernel.Packed8
+}
+
+// Rest puts a matrix to rest in 8 bits: q [out, in], with the scales of each
+// row's blocks, d [out, ceil(in/32)].
+func (p *Param) Rest(q []int8, d []float32) {
+	p.Q8 = kernel.Pack8(q, d, p.Value.Cols, p.Value.Rows)
+	p.Value.Data = nil
+}
+
+// Len is the number of values.
+func (p *Param) Len() int { return p.Value.Rows * p.Value.Cols }
+
+// Bytes is the memory that the values take.
+func (p *Param) Bytes() int {
+	if p.Q8 != nil {
+		return p.Q8.Bytes()
+	}
+	return 4 * len(p.Value.Data)
 }
 
 // Linear is a swappable matrix: y = x W^T.
@@ -45,7 +69,12 @@ func NewEmbedding(vocab, dim int) *Embedding {
 }
 
 // Apply returns [len(ids), dim].
-func (e *Embedding) Apply(p *op.Pass, ids []int32) *tensor.Tensor { return p.Embed(e.Value, ids) }
+func (e *Embedding) Apply(p *op.Pass, ids []int32) *tensor.Tensor {
+	if e.Q8 != nil {
+		return p.Embed8(e.Q8, ids)
+	}
+	return p.Embed(e.Value, ids)
+}
 
 // Head returns the matrix that projects hidden states to logits with the same
 // weights (Press & Wolf 2017).

@@ -47,7 +47,16 @@ func Params(m Walker) []Named {
 // Count is the number of weights, tied ones once.
 func Count(m Walker) (n int64) {
 	for _, p := range Params(m) {
-		n += int64(len(p.Value.Data))
+		n += int64(p.Len())
+	}
+	return n
+}
+
+// Bytes is the memory that the weights take, in the form they are held in and
+// without the packed copies of Freeze.
+func Bytes(m Walker) (n int64) {
+	for _, p := range Params(m) {
+		n += int64(p.Bytes())
 	}
 	return n
 }

@@ -64,7 +64,13 @@ func Families() []string {
 func Load(dir string) (model.Model, error) { return LoadFS(mapfile.Dir(dir)) }
 
 // LoadFS is Load for a folder wherever it lies, such as in the binary.
-func LoadFS(dir fs.FS) (model.Model, error) {
+func LoadFS(dir fs.FS) (model.Model, error) { return load(dir, false) }
+
+// LoadServing is LoadFS for a model that will not be trained or saved: matrices
+// that the file stores in 8 bits stay so in memory. Logits have the same bits.
+func LoadServing(dir fs.FS) (model.Model, error) { return load(dir, true) }
+
+func load(dir fs.FS, keep8 bool) (model.Model, error) {
 	path := mapfile.Path(dir, ConfigFile)
 	text, err := fs.ReadFile(dir, ConfigFile)
 	if err != nil {
@@ -83,7 +89,7 @@ func LoadFS(dir fs.FS) (model.Model, error) {
 		return nil, fmt.Errorf("load model: %s describes %.3g weights, but the files beside it hold %.3g values", path, plan.weights, n)
 	}
 	m := plan.build()
-	if err := fill(m, f); err != nil {
+	if err := fill(m, f, keep8); err != nil {
 		return nil, fmt.Errorf("load model: %s: %w", mapfile.Path(dir, "."), err)
 	}
 	return m, nil
@@ -116,13 +122,13 @@ func parse(text []byte) (plan, error) {
 	return plan{}, fmt.Errorf("%w %q (architectures %q); known: %s", ErrFamily, c.ModelType, c.Architectures, strings.Join(Families(), ", "))
 }
 
-// fill reads every parameter of m from f.
-func fill(m model.Model, f *safetensors.File) error {
+// fill reads every parameter of m from f, matrices in 8 bits as such if keep8.
+func fill(m model.Model, f *safetensors.File, keep8 bool) error {
 	var errs []error
 	used := map[string]bool{}
 	for _, p := range nn.Params(m) {
 		used[p.Name] = true
-		errs = append(errs, read(f, p))
+		errs = append(errs, read(f, p, keep8))
 	}
 	m.Walk(func(l nn.Leaf) {
 		if l.Tied { // some writers store the shared matrix twice
@@ -139,13 +145,20 @@ func fill(m model.Model, f *safetensors.File) error {
 }
 
 // read fills one parameter; vectors may be stored as [n] or [1, n].
-func read(f *safetensors.File, p nn.Named) error {
+func read(f *safetensors.File, p nn.Named, keep8 bool) error {
 	info, ok := f.Info(p.Name)
 	if !ok {
 		return fmt.Errorf("missing tensor %s %v (the file has %d tensors)", p.Name, shape(p), len(f.Names()))
 	}
 	if !slices.Equal(info.Shape, shape(p)) {
 		return fmt.Errorf("tensor %s has shape %v, want %v", p.Name, info.Shape, shape(p))
+	}
+	if keep8 && info.DType == safetensors.Q8 {
+		q, d, err := f.ReadQ8(p.Name)
+		if err == nil {
+			p.Rest(q, d)
+		}
+		return err
 	}
 	return f.Read(p.Name, p.Value.Data)
 }
@@ -164,9 +177,9 @@ func checkTied(m model.Model, l nn.Leaf, f *safetensors.File) error {
 	if !ok {
 		return nil
 	}
-	own := nn.Params(m)[0].Value.Data // the embedding comes first
-	data := make([]float32, info.Len())
-	if err := f.Read(l.Name, data); err != nil {
+	embed := nn.Params(m)[0].Name // the embedding comes first
+	data, own := make([]float32, info.Len()), make([]float32, info.Len())
+	if err := errors.Join(f.Read(l.Name, data), f.Read(embed, own)); err != nil {
 		return err
 	}
 	if !slices.Equal(data, own) {
@@ -206,6 +219,11 @@ func save(dir string, m model.Model, tensors []safetensors.Tensor, meta map[stri
 	c, ok := m.(interface{ ConfigJSON() ([]byte, error) })
 	if !ok {
 		return fmt.Errorf("save model: family %s cannot write its config", m.Info().Family)
+	}
+	for _, p := range nn.Params(m) {
+		if p.Q8 != nil {
+			return fmt.Errorf("save model: %s rests in 8 bits, for serving: load the model with Load to save it", p.Name)
+		}
 	}
 	text, err := c.ConfigJSON()
 	if err != nil {

@@ -57,6 +57,23 @@ func (f *File) pairQ8() error {
 	return nil
 }
 
+// ReadQ8 reads a Q8 matrix [rows, cols] as it is stored: integers q, rows*cols,
+// and scales d, rows*ceil(cols/32), widened to float32.
+func (f *File) ReadQ8(name string) (q []int8, d []float32, err error) {
+	e, ok := f.entries[name]
+	if !ok || e.DType != Q8 {
+		return nil, nil, fmt.Errorf("safetensors: no tensor %s in 8 bits", name)
+	}
+	q, d = make([]int8, len(e.data)), make([]float32, len(e.scales)/2)
+	for i, b := range e.data {
+		q[i] = int8(b)
+	}
+	for i := range d {
+		d[i] = quant.FromHalf(binary.LittleEndian.Uint16(e.scales[2*i:]))
+	}
+	return q, d, nil
+}
+
 // readQ8 decodes the matrix row by row.
 func (e *entry) readQ8(dst []float32) {
 	cols := e.Shape[1]
