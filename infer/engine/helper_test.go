@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"weft/compute/op"
+	"weft/compute/quant"
 	"weft/compute/tensor"
 	"weft/infer/sample"
 	"weft/model"
 	"weft/model/llama"
+	"weft/model/nn"
 )
 
 const vocab = 61
@@ -33,6 +35,33 @@ func odd() *llama.Llama {
 		HiddenSize: 78, IntermediateSize: 101, NumHiddenLayers: 3, NumAttentionHeads: 9, NumKeyValueHeads: 3, HeadDim: 22,
 		VocabSize: vocab, MaxPositionEmbeddings: 192, InitializerRange: 0.2, TieWordEmbeddings: true, AttentionBias: true,
 	}, tensor.NewRNG(2))
+}
+
+// rest puts the matrices of an odd model to rest in 8 bits and returns one that
+// has their values in float32.
+func rest(m *llama.Llama) *llama.Llama {
+	wide := odd()
+	params := nn.Params(wide)
+	for i, p := range nn.Params(m) {
+		if !p.Decay {
+			continue
+		}
+		var q []int8
+		var d []float32
+		for row := range p.Value.Rows {
+			rq, rd := make([]int8, p.Value.Cols), make([]uint16, quant.Q8Scales(p.Value.Cols))
+			if err := quant.Q8Encode(rq, rd, p.Value.Row(row)); err != nil {
+				panic(err)
+			}
+			quant.Q8Decode(params[i].Value.Row(row), rq, rd)
+			q = append(q, rq...)
+			for _, h := range rd {
+				d = append(d, quant.FromHalf(h))
+			}
+		}
+		p.Rest(q, d)
+	}
+	return wide
 }
 
 // start opens an engine that is closed and proved empty at the end of the test.

@@ -246,3 +246,51 @@ func TestSaveQ8(t *testing.T) {
 		t.Errorf("storing in 8 bits twice changed the file (%v, %v)", err1, err2)
 	}
 }
+
+// TestLoadServing: matrices that the file has in 8 bits stay so in memory, and
+// every logit has the bits of the model in float32.
+func TestLoadServing(t *testing.T) {
+	for _, tied := range []bool{false, true} {
+		cfg := tiny()
+		cfg.HiddenSize, cfg.TieWordEmbeddings = 48, tied
+		full, m := save(t, cfg)
+		dir := t.TempDir()
+		if err := zoo.SaveQ8(dir, m, nil); err != nil {
+			t.Fatal(err)
+		}
+		wide, err1 := zoo.Load(dir)
+		got, err2 := zoo.LoadServing(os.DirFS(dir))
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(logits(got), logits(wide)) {
+			t.Errorf("tied=%v: logits differ from the model in float32", tied)
+		}
+		nn.Freeze(got)
+		if !slices.Equal(logits(got), logits(wide)) {
+			t.Errorf("tied=%v: logits differ after Freeze", tied)
+		}
+		if got.Info() != wide.Info() {
+			t.Errorf("tied=%v: info is %+v, want %+v", tied, got.Info(), wide.Info())
+		}
+		params := nn.Params(got)
+		for _, p := range params {
+			if (p.Q8 != nil) != p.Decay || p.Q8 != nil && p.Value.Data != nil {
+				t.Errorf("%s: 8 bits %v, %d values in float32", p.Name, p.Q8 != nil, len(p.Value.Data))
+			}
+		}
+		if a, b := nn.Bytes(got), nn.Bytes(wide); b != 4*wide.Info().Params || a >= b {
+			t.Errorf("tied=%v: %d bytes, in float32 %d", tied, a, b)
+		}
+		if err := zoo.Save(t.TempDir(), got, nil); err == nil || !strings.Contains(err.Error(), "rests in 8 bits") {
+			t.Errorf("saving it: error is %v, want one that says it rests in 8 bits", err)
+		}
+		plain, err := zoo.LoadServing(os.DirFS(full))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(logits(plain), logits(m)) || nn.Params(plain)[0].Q8 != nil {
+			t.Errorf("tied=%v: a folder in float32 loads differently to serve", tied)
+		}
+	}
+}
