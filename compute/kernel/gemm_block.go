@@ -14,17 +14,14 @@ const (
 	maxPackB = 2 << 20
 
 	// A block is what one thread computes at a time: not less than minWork rows
-	// times panels times k (about 3 us), and at most what the tier's shape says.
-	minWork = 6144
+	// times panels times k (about 1 us; an empty fork takes 0.2), and at most what
+	// the tier's shape says.
+	minWork = 1536
 
 	// The micro-kernel reads an operand where it is when packing would not pay:
 	// when the other side has at most directOther rows or columns and, if each
 	// step of k is a stride away, the whole is not too large for the tier.
 	directOther = 1024
-
-	// A right side in 8 bits is widened in registers for at most so many rows,
-	// each sliver anew, and otherwise once, in scratch memory.
-	fewRows8 = 2 * tileRows
 )
 
 // shape is how a tier goes through a block, so that of each step of k the
@@ -33,18 +30,20 @@ type shape struct {
 	rows, cols int // most slivers and panels of a block
 	width      int // columns of a micro-kernel call: tileCols or half of it
 	strided    int // most floats of an operand that is read in place across its rows
+	few8       int // rows up to which a right side in 8 bits is widened in registers, sliver by sliver
 }
 
 // shapeOf: at blockK ten slivers are 240 KiB, for the 1 MiB of L2 or more that
 // processors with AVX-512 have; the others have half of that or less. Read in
 // place, a panel spreads over few sets of L1, and over a page each few steps of
 // k: wide tiles stream it from L2 anyway, and packing wins from 2 MiB on; half
-// tiles read it again from L1, and packing wins from 64 KiB on.
+// tiles read it again from L1, and packing wins from 64 KiB on. Widening in
+// registers costs a sixth, and is always done with AVX2.
 func shapeOf(t tier) shape {
 	if t == avx2 {
-		return shape{rows: 5, cols: 8, width: tileCols / 2, strided: 1 << 14}
+		return shape{rows: 5, cols: 8, width: tileCols / 2, strided: 1 << 14, few8: 3 * tileRows}
 	}
-	return shape{rows: 10, cols: 4, width: tileCols, strided: 1 << 19}
+	return shape{rows: 10, cols: 4, width: tileCols, strided: 1 << 19, few8: tileRows}
 }
 
 // gemmCall is what a call of Gemm computes.
@@ -82,7 +81,6 @@ type gemm struct {
 	shape               shape
 	inPlace             int  // directOther, or 0 for tests
 	directA, directB    bool // read where it is
-	few8                int  // fewRows8, or 0 for tests
 	stepM, stepN, stepK int  // most of a round
 	bufA, bufB          []float32
 
@@ -105,7 +103,7 @@ type gemm struct {
 var gemmPool = sync.Pool{New: func() any { return newGemm(level()) }}
 
 func newGemm(t tier) *gemm {
-	g := &gemm{tier: t, shape: shapeOf(t), inPlace: directOther, few8: fewRows8}
+	g := &gemm{tier: t, shape: shapeOf(t), inPlace: directOther}
 	g.pack, g.multiply, g.multiply8 = g.packChunk, g.multiplyBlock, g.multiplyBlock8
 	return g
 }
@@ -130,7 +128,7 @@ func (g *gemm) run(p *par.Pool, x gemmCall) {
 	}
 	putScratch(buf)
 	// Hold on to no memory.
-	*g = gemm{tier: g.tier, shape: g.shape, inPlace: g.inPlace, few8: g.few8, pack: g.pack, multiply: g.multiply, multiply8: g.multiply8}
+	*g = gemm{tier: g.tier, shape: g.shape, inPlace: g.inPlace, pack: g.pack, multiply: g.multiply, multiply8: g.multiply8}
 }
 
 // plan sets the steps and returns the floats of scratch that a and b need.
@@ -143,7 +141,7 @@ func (g *gemm) plan() (needA, needB int) {
 		far := a.Stride%1024 == 0 && g.m > 4
 		g.directA = g.m == 1 || g.n <= g.inPlace && !far
 	}
-	g.directB = g.packed != nil || g.packed8 != nil && g.m <= g.few8 ||
+	g.directB = g.packed != nil || g.packed8 != nil && g.m <= g.shape.few8 ||
 		g.packed8 == nil && !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= g.shape.strided
 	g.stepM, g.stepN, g.stepK = g.m, g.n, g.k
 	if !g.directA || !g.directB {

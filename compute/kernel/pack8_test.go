@@ -37,7 +37,7 @@ func check8(t *testing.T, r *rand.Rand, p *par.Pool, m, n, k int, transposed, ad
 		gemmWith(tr, nil, want, c.Stride, a, w, m, n, k, add, inPlace)
 		for _, few := range []int{0, m} {
 			g, got := newGemm(tr), append([]float32(nil), c.Data...)
-			g.few8 = few
+			g.shape.few8 = few
 			g.run(p, gemmCall{c: got, ldc: c.Stride, a: a, packed8: b, m: m, n: n, k: k, add: add})
 			for i, x := range got {
 				if !equalBits(x, want[i]) {
@@ -157,7 +157,7 @@ func BenchmarkPacked8(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, threads := range []int{1, 2} {
 		p := par.New(threads)
-		for _, s := range [][3]int{{1, 640, 192}, {1, 4096, 192}, {1, 8192, 2048}, {4, 8192, 2048}, {16, 640, 192}, {16, 4096, 192}, {24, 4096, 192}, {32, 4096, 192}, {256, 4096, 192}} {
+		for _, s := range [][3]int{{1, 640, 192}, {1, 4096, 192}, {2, 4096, 192}, {3, 4096, 192}, {4, 4096, 192}, {6, 4096, 192}, {1, 8192, 2048}, {4, 8192, 2048}, {16, 640, 192}, {16, 4096, 192}, {24, 4096, 192}, {32, 4096, 192}, {256, 4096, 192}} {
 			m, n, k := s[0], s[1], s[2]
 			x, c := random(r, m, k, false), make([]float32, m*n)
 			w8, w := random8(r, k, n)
