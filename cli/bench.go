@@ -123,7 +123,7 @@ bandwidth measured before. On a shared machine compare shares, not speeds.`,
 }
 
 // benchLines is about how many lines a whole run prints, for the bar.
-const benchLines = 35
+const benchLines = 37
 
 func (e *env) bench(ctx context.Context, only, dir string, each time.Duration, show func(measurement)) error {
 	pool := e.pool()
@@ -197,6 +197,14 @@ func benchKernels(ctx context.Context, r roofline, each time.Duration, show func
 	x, y := random(k), make([]float32, n)
 	show(r.memory("matrix-vector 32768x2048", 4*n*k, each, func() {
 		kernel.GemmPacked(r.pool, y, n, kernel.Matrix{Data: x, Stride: k}, w, 1, false)
+	}))
+	q := make([]int8, n*k)
+	for i := range q {
+		q[i] = int8(i * 37)
+	}
+	w8 := kernel.Pack8(q, random(n*k/kernel.Block8), k, n)
+	show(r.memory("matrix-vector 32768x2048, 8 bits", float64(w8.Bytes()), each, func() {
+		kernel.GemmPacked8(r.pool, y, n, kernel.Matrix{Data: x, Stride: k}, w8, 1, false)
 	}))
 	benchAttention(r, each, random, show)
 	benchVectors(r, each, random, show)
