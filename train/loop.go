@@ -127,6 +127,9 @@ func (l *Loop) Run(ctx context.Context) (res Result, err error) {
 	if err := l.Options.Validate(); err != nil {
 		return res, err
 	}
+	if err := canTrain(l.Model); err != nil {
+		return res, err
+	}
 	if err := l.open(); err != nil {
 		return res, err
 	}

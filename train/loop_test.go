@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/compute/quant"
 	"weft/compute/tensor"
 	"weft/model/llama"
 	"weft/model/nn"
@@ -306,6 +307,12 @@ func TestRefusals(t *testing.T) {
 	l.Resume, l.Lineage.Parent = true, "abc"
 	if _, err := l.Run(context.Background()); !errors.As(err, &e) {
 		t.Errorf("changed parent: %v", err)
+	}
+	l = tiny(t, t.TempDir(), 3)
+	embed := nn.Params(l.Model)[0]
+	embed.Rest(make([]int8, embed.Len()), make([]float32, embed.Value.Rows*quant.Q8Scales(embed.Value.Cols)))
+	if _, err := l.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "model.embed_tokens.weight rests in 8 bits") {
+		t.Errorf("a model loaded to serve: %v", err)
 	}
 	for _, o := range []Options{{}, {Steps: 1}, {Steps: -1, Schedule: optim.Schedule{Peak: 1}}, {Steps: 1, Schedule: optim.Schedule{Peak: 1, Kind: "x"}}} {
 		if o.Validate() == nil {

@@ -12,13 +12,20 @@ import (
 	"weft/train/optim"
 )
 
+// canTrain refuses a model that was loaded to serve.
+func canTrain(m model.Model) error {
+	for _, p := range nn.Params(m) {
+		if p.Q8 != nil {
+			return fmt.Errorf("train: %s rests in 8 bits, for serving: load the model with zoo.Load to train it", p.Name)
+		}
+	}
+	return nil
+}
+
 // trainable lists the model's weights and gives each a gradient.
 func (l *Loop) trainable() []optim.Param {
 	var out []optim.Param
 	for _, p := range nn.Params(l.Model) {
-		if p.Q8 != nil {
-			panic(fmt.Sprintf("train: %s rests in 8 bits, for serving: load the model with zoo.Load to train it", p.Name))
-		}
 		if len(p.Value.Grad) != len(p.Value.Data) {
 			p.Value.Grad = make([]float32, len(p.Value.Data))
 		}
