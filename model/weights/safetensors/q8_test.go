@@ -48,6 +48,12 @@ func TestQ8RoundTrip(t *testing.T) {
 	if _, ok := f.Info("m.weight.scales"); ok || f.Read("m.weight.scales", make([]float32, rows*3)) == nil {
 		t.Error("scales are shown as a tensor of their own")
 	}
+	if q, d, err := f.ReadQ8("m.weight"); err != nil || len(q) != rows*cols || len(d) != rows*3 {
+		t.Errorf("as stored: %d integers, %d scales, %v", len(q), len(d), err)
+	}
+	if _, _, err := f.ReadQ8("gain"); err == nil || !strings.Contains(err.Error(), "no tensor gain in 8 bits") {
+		t.Errorf("a vector as 8 bits: %v", err)
+	}
 	got, gains := make([]float32, rows*cols), make([]float32, 5)
 	if err := errors.Join(f.Read("m.weight", got), f.Read("gain", gains)); err != nil {
 		t.Fatal(err)
