@@ -47,21 +47,25 @@ func TestSameRequestSameTokens(t *testing.T) {
 			o.Pages = (100+o.PageLen-1)/o.PageLen + rng.IntN(20)
 			options = append(options, o)
 		}
+		preemptions := uint64(0)
 		for i, o := range options {
 			workers := 1 + 2*(i%2)
 			t.Run(fmt.Sprintf("%s,batch%d,chunk%d,page%d,pages%d,workers%d", name, o.MaxBatch, o.Chunk, o.PageLen, o.Pages, workers), func(t *testing.T) {
 				pool := par.New(workers)
 				defer pool.Close()
 				o.Pool = pool
-				crowd(t, m, o, rng, requests, want)
+				preemptions += crowd(t, m, o, rng, requests, want)
 			})
+		}
+		if preemptions == 0 { // in a single run it is up to who arrives when
+			t.Errorf("%s: no preemption, although pages are scarce", name)
 		}
 	}
 }
 
 // crowd sends the requests at once, with others among them that break off, and
-// compares.
-func crowd(t *testing.T, m model.Model, o Options, rng *tensor.RNG, requests []Request, want [][]Token) {
+// compares. It returns how often one was preempted.
+func crowd(t *testing.T, m model.Model, o Options, rng *tensor.RNG, requests []Request, want [][]Token) (preemptions uint64) {
 	e := start(t, m, o)
 	var wg sync.WaitGroup
 	for _, i := range shuffle(rng, len(requests)) {
@@ -79,10 +83,8 @@ func crowd(t *testing.T, m model.Model, o Options, rng *tensor.RNG, requests []R
 		}
 	}
 	wg.Wait()
-	if e.Stats().Preemptions == 0 && o.Pages == 8 && o.MaxBatch == 16 {
-		t.Error("no preemption, although pages are scarce")
-	}
 	finish(t, e)
+	return e.Stats().Preemptions
 }
 
 // breakOff reads a few tokens and stops: by leaving the range, or by its context.
