@@ -47,7 +47,7 @@ func (e *env) tourCmd() *cobra.Command {
 	var keep string
 	c := &cobra.Command{
 		Use:   "tour [STOP...]",
-		Short: "See every area at work in about two minutes, offline",
+		Short: "See every area at work in about a minute, offline",
 		Long: `Tour visits the areas of weft, or those that are named: what each does, the
 command lines that show it, what they print, and how long they took. Every line
 is really run. It works in a temporary folder, which --keep DIR replaces by one

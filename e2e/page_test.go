@@ -84,23 +84,18 @@ func TestPageOffersTheToolsOfTheWorld(t *testing.T) {
 	}
 }
 
-// browser finds Chromium and the client that drives it. Without them the test
-// is skipped, except in CI, which has them.
+// browser finds Chromium and the client that drives it.
 func browser(t *testing.T, root string) string {
 	t.Helper()
-	missing := t.Skipf
-	if os.Getenv("CI") != "" {
-		missing = t.Fatalf
-	}
 	if _, err := os.Stat(filepath.Join(root, "e2e/page/node_modules/playwright-core")); err != nil {
-		missing("the browser's client is not installed (cd e2e/page && npm ci)")
+		lacking(t, "the browser's client is not installed (cd e2e/page && npm ci)")
 	}
 	for _, name := range []string{os.Getenv("WEFT_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); name != "" && err == nil {
 			return path
 		}
 	}
-	missing("no Chromium in PATH (apt-get install chromium, or name one in WEFT_CHROMIUM)")
+	lacking(t, "no Chromium in PATH (apt-get install chromium, or name one in WEFT_CHROMIUM)")
 	return ""
 }
 

@@ -278,7 +278,7 @@ export class Chat {
     if (!show) return;
     box.replaceChildren(el("h2", { text: info?.tiny ? "Ask about a small town." : "Say something." }), about(info));
     if (!info?.examples?.length) return;
-    box.append(el("h3", { class: "soft", text: "Questions it can answer" }),
+    box.append(el("h3", { class: "soft", text: "Questions to try" }),
       el("ul", { class: "examples" }, info.examples.slice(0, 6).map((q) => el("li", {}, el("button", { type: "button", onclick: () => this.send(q) }, q)))));
   }
 
