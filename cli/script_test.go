@@ -33,6 +33,18 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"holdport": holdPort},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"holdport": holdPort, "empty": empty},
 	})
+}
+
+// empty fails unless the folder that it is given is there and holds nothing.
+func empty(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: empty FOLDER")
+	}
+	files, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for _, f := range files {
+		ts.Fatalf("%s holds %s, want nothing", args[0], f.Name())
+	}
 }
