@@ -62,7 +62,7 @@ func (l *Loop) record() (text []byte, err error) {
 func (l *Loop) artifacts(state []byte) []Artifact {
 	weights := zoo.Tensors(l.Model)
 	var moments []safetensors.Tensor
-	for _, m := range l.adam.Moments() {
+	for _, m := range l.opt.Moments() {
 		moments = append(moments, safetensors.Tensor{Name: m.Name, Shape: []int{m.Rows, m.Cols}, Data: m.Data})
 	}
 	meta := map[string]string{"format": "pt"}
@@ -71,7 +71,7 @@ func (l *Loop) artifacts(state []byte) []Artifact {
 			return safetensors.Write(w, weights, meta)
 		}},
 		{Name: optimizerFile, Size: tensorBytes(moments), Write: func(w io.Writer) error {
-			return safetensors.Write(w, moments, map[string]string{stepKey: strconv.Itoa(l.adam.Steps())})
+			return safetensors.Write(w, moments, map[string]string{stepKey: strconv.Itoa(l.opt.Steps())})
 		}},
 		{Name: stateFile, Size: int64(len(state)), Publish: StateFile, Write: func(w io.Writer) error {
 			_, err := w.Write(append(state, '\n'))
@@ -89,7 +89,7 @@ func tensorBytes(ts []safetensors.Tensor) (n int64) {
 
 // finiteWeights keeps weights that are not numbers out of checkpoints.
 func (l *Loop) finiteWeights() error {
-	if sum := l.adam.WeightSquares(); math.IsNaN(sum) || math.IsInf(sum, 0) {
+	if sum := l.opt.WeightSquares(); math.IsNaN(sum) || math.IsInf(sum, 0) {
 		return &DivergedError{What: "sum of squared weights", Step: l.state.Step, Value: sum,
 			LR: l.Schedule.LR(l.state.Plan, max(0, l.state.Step-1)), Last: l.lastGood()}
 	}
@@ -167,7 +167,7 @@ func (l *Loop) load(path string, s *State) error {
 		if err != nil {
 			return fmt.Errorf("%s: number of updates: %w", optimizerFile, err)
 		}
-		return l.adam.Restore(updates, func(name string) ([]float32, error) {
+		return l.opt.Restore(updates, func(name string) ([]float32, error) {
 			info, ok := f.Info(name)
 			if !ok {
 				return nil, fmt.Errorf("missing in %s", optimizerFile)

@@ -91,7 +91,7 @@ type Loop struct {
 
 	pool    *par.Pool
 	pass    op.Pass
-	adam    *optim.AdamW
+	opt     *optim.Optimizer
 	store   Store
 	metrics *metrics
 	curve   curve
@@ -158,7 +158,7 @@ func (l *Loop) open() error {
 	l.store = Store{Dir: l.Dir, Keep: l.Keep, FS: l.FS}
 	l.pool = par.New(l.Threads)
 	l.pass = op.Pass{Pool: l.pool, Arena: new(tensor.Arena), Remat: l.Remat}
-	l.adam = optim.New(l.trainable(), l.Optim, l.pool)
+	l.opt = optim.New(l.trainable(), l.Optim, l.pool)
 	l.batches = make([]corpus.Batch, l.Accumulate)
 	l.flops = FlopsPerToken(l.Model, l.SeqLen)
 	l.measurePeak()
@@ -216,11 +216,11 @@ func (l *Loop) update() error {
 	if err != nil {
 		return err
 	}
-	norm := l.adam.Norm()
+	norm := l.opt.Norm()
 	if err := l.finite(loss, norm, lr); err != nil {
 		return err
 	}
-	l.adam.Step(lr, norm)
+	l.opt.Step(lr, norm)
 	l.state.Step++
 	l.state.Tokens += int64(tokens)
 	l.state.Loss = loss

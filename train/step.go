@@ -22,6 +22,9 @@ func canTrain(m model.Model) error {
 	return nil
 }
 
+// blocks is what the GGUF names of the weights of all families' blocks begin with.
+const blocks = "blk."
+
 // trainable lists the model's weights and gives each a gradient.
 func (l *Loop) trainable() []optim.Param {
 	var out []optim.Param
@@ -30,7 +33,8 @@ func (l *Loop) trainable() []optim.Param {
 			p.Value.Grad = make([]float32, len(p.Value.Data))
 		}
 		free := slices.ContainsFunc(l.NoDecay, func(end string) bool { return strings.HasSuffix(p.Name, end) })
-		out = append(out, optim.Param{Name: p.Name, Value: p.Value, Decay: p.Decay && !free})
+		out = append(out, optim.Param{Name: p.Name, Value: p.Value, Decay: p.Decay && !free,
+			Block: p.Decay && strings.HasPrefix(p.GGUF, blocks)})
 	}
 	return out
 }

@@ -1,5 +1,6 @@
 // Package optim turns gradients into smaller losses: AdamW over a model's
-// weights, clipping by the global gradient norm, and learning-rate schedules.
+// weights, or Muon over the matrices of its blocks and AdamW over the rest,
+// clipping by the global gradient norm, and learning-rate schedules.
 //
 // Work is cut into chunks of fixed size, each chunk's sum of squares is kept
 // apart and the partial sums are added in chunk order, so neither the norm nor

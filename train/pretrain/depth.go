@@ -77,8 +77,8 @@ func (s *Settings) fill() error {
 	def(&s.EvalTokens, maxEvalTokens)
 	sch := optim.Schedule{Kind: s.Schedule, Peak: s.LR, Floor: s.Floor, Decay: s.Decay}.Defaults()
 	s.Schedule, s.Floor, s.Decay = sch.Kind, sch.Floor, sch.Decay
-	o := optim.Options{Beta1: s.Beta1, Beta2: s.Beta2, Eps: s.Eps, WeightDecay: s.Weight, Clip: s.Clip}.Defaults()
-	s.Beta1, s.Beta2, s.Eps, s.Weight, s.Clip = o.Beta1, o.Beta2, o.Eps, o.WeightDecay, o.Clip
+	o := optim.Options{Kind: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Eps: s.Eps, WeightDecay: s.Weight, Clip: s.Clip}.Defaults()
+	s.Optimizer, s.Beta1, s.Beta2, s.Eps, s.Weight, s.Clip = o.Kind, o.Beta1, o.Beta2, o.Eps, o.WeightDecay, o.Clip
 	return nil
 }
 

@@ -111,6 +111,7 @@ type Settings struct {
 	LR         float64 `json:"lr"`
 	Floor      float64 `json:"lr_floor"`
 	Decay      float64 `json:"lr_decay"`
+	Optimizer  string  `json:"optimizer"`
 	Beta1      float64 `json:"beta1"`
 	Beta2      float64 `json:"beta2"`
 	Eps        float64 `json:"eps"`
@@ -128,7 +129,7 @@ func (o *Options) settings() (Settings, error) {
 	s := Settings{Vocab: o.Vocab, Pattern: o.Pattern, Template: o.Template, Depth: o.Depth, Dim: o.Dim, Heads: o.Heads, KVHeads: o.KVHeads,
 		FFN: o.FFN, Untied: o.Untied, SeqLen: o.SeqLen, Context: o.Context, Batch: o.BatchTokens, Accumulate: o.Accumulate, Steps: o.Steps,
 		Budget: o.Budget.Seconds(), Warmup: o.Warmup, Schedule: o.Schedule.Kind, LR: o.Schedule.Peak, Floor: o.Schedule.Floor,
-		Decay: o.Schedule.Decay, Beta1: o.Optim.Beta1, Beta2: o.Optim.Beta2, Eps: o.Optim.Eps, Weight: o.Optim.WeightDecay,
+		Decay: o.Schedule.Decay, Optimizer: o.Optim.Kind, Beta1: o.Optim.Beta1, Beta2: o.Optim.Beta2, Eps: o.Optim.Eps, Weight: o.Optim.WeightDecay,
 		Clip: o.Optim.Clip, NoDecay: strings.Join(o.NoDecay, " "), Val: o.Val, EvalTokens: o.EvalTokens, Random: o.Random, Seed: o.Seed}
 	if o.Data != "" {
 		path, err := filepath.Abs(o.Data)

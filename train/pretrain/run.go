@@ -274,7 +274,7 @@ func (r *run) loop() (*train.Loop, error) {
 	l.Steps, l.Accumulate, l.Warmup = s.Steps, s.Accumulate, s.Warmup
 	l.Budget = time.Duration(s.Budget * float64(time.Second))
 	l.Schedule = optim.Schedule{Kind: s.Schedule, Peak: s.LR, Floor: s.Floor, Decay: s.Decay}
-	l.Optim = optim.Options{Beta1: s.Beta1, Beta2: s.Beta2, Eps: s.Eps, WeightDecay: s.Weight, Clip: s.Clip}
+	l.Optim = optim.Options{Kind: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Eps: s.Eps, WeightDecay: s.Weight, Clip: s.Clip}
 	l.NoDecay = strings.Fields(s.NoDecay)
 	return l, nil
 }

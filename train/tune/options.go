@@ -80,6 +80,7 @@ type Settings struct {
 	LR         float64 `json:"lr"`
 	Floor      float64 `json:"lr_floor"`
 	Decay      float64 `json:"lr_decay"`
+	Optimizer  string  `json:"optimizer"`
 	Beta1      float64 `json:"beta1"`
 	Beta2      float64 `json:"beta2"`
 	Eps        float64 `json:"eps"`
@@ -93,7 +94,7 @@ type Settings struct {
 func (o *SFTOptions) settings() (Settings, error) {
 	s := Settings{Template: o.Template, Epochs: o.Epochs, SeqLen: o.SeqLen, Batch: o.BatchTokens, Accumulate: o.Accumulate,
 		Truncate: o.Truncate, AllTokens: o.AllTokens, Steps: o.Steps, Budget: o.Budget.Seconds(), Warmup: o.Warmup,
-		Schedule: o.Schedule.Kind, LR: o.Schedule.Peak, Floor: o.Schedule.Floor, Decay: o.Schedule.Decay, Beta1: o.Optim.Beta1,
+		Schedule: o.Schedule.Kind, LR: o.Schedule.Peak, Floor: o.Schedule.Floor, Decay: o.Schedule.Decay, Optimizer: o.Optim.Kind, Beta1: o.Optim.Beta1,
 		Beta2: o.Optim.Beta2, Eps: o.Optim.Eps, Weight: o.Optim.WeightDecay, Clip: o.Optim.Clip, Val: o.Val, Seed: o.Seed}
 	if o.Data != "" {
 		path, err := filepath.Abs(o.Data)
@@ -123,8 +124,8 @@ func (s *Settings) fill(dim, context int) error {
 	def(&s.Weight, -1)
 	sch := optim.Schedule{Kind: s.Schedule, Peak: s.LR, Floor: s.Floor, Decay: s.Decay}.Defaults()
 	s.Schedule, s.Floor, s.Decay = sch.Kind, sch.Floor, sch.Decay
-	o := optim.Options{Beta1: s.Beta1, Beta2: s.Beta2, Eps: s.Eps, WeightDecay: s.Weight, Clip: s.Clip}.Defaults()
-	s.Beta1, s.Beta2, s.Eps, s.Weight, s.Clip = o.Beta1, o.Beta2, o.Eps, o.WeightDecay, o.Clip
+	o := optim.Options{Kind: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Eps: s.Eps, WeightDecay: s.Weight, Clip: s.Clip}.Defaults()
+	s.Optimizer, s.Beta1, s.Beta2, s.Eps, s.Weight, s.Clip = o.Kind, o.Beta1, o.Beta2, o.Eps, o.WeightDecay, o.Clip
 	return nil
 }
 
@@ -133,7 +134,7 @@ func (s *Settings) apply(o *train.Options) {
 	o.Steps, o.Accumulate, o.Warmup = s.Steps, s.Accumulate, s.Warmup
 	o.Budget = time.Duration(s.Budget * float64(time.Second))
 	o.Schedule = optim.Schedule{Kind: s.Schedule, Peak: s.LR, Floor: s.Floor, Decay: s.Decay}
-	o.Optim = optim.Options{Beta1: s.Beta1, Beta2: s.Beta2, Eps: s.Eps, WeightDecay: s.Weight, Clip: s.Clip}
+	o.Optim = optim.Options{Kind: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Eps: s.Eps, WeightDecay: s.Weight, Clip: s.Clip}
 }
 
 // rows is the number of sequences that a forward pass has room for.
