@@ -2,8 +2,8 @@
 # Nothing -> the models inside the binary: a world, a tokenizer, and from both
 # tiny and tiny-s, pretrained, tuned, in 8 bits, scored and with their cards.
 #
-#   runs/tiny.sh [OUT]             all of it (default out/tiny); 65M tokens for tiny: about two and a
-#                                  half hours at the 7.5K tokens/s of two AVX2 cores
+#   runs/tiny.sh [OUT]             all of it (default out/tiny); 26M tokens for tiny: about an hour
+#                                  and a quarter at the 6K tokens/s of two AVX2 cores
 #   SCALE=1 runs/tiny.sh [OUT]     a rehearsal with 1 % of text and steps, a few minutes
 #   INSTALL=yes|no                 put the models into model/tiny (default: yes at full scale)
 #
@@ -14,8 +14,8 @@ cd "$(dirname "$0")/.."
 
 scale=${SCALE:-100} # per cent of text, chats and steps
 seed=1
-bytes=$((120000000 * scale / 100)) # of text about the world
-chats=$((200000 * scale / 100))   # conversations
+bytes=$((45000000 * scale / 100)) # of text about the world
+chats=$((110000 * scale / 100))   # conversations
 vocab=4096                        # tokens, markers counted, every digit by itself
 seq=512                           # positions in pretraining
 context=1024                      # positions in tuning and use
@@ -26,10 +26,10 @@ model() { # NAME
   case $1 in
   tiny) # 3.1M weights: the model that people meet
     shape="--depth 5 --dim 192 --heads 6 --kv-heads 2 --ffn 640"
-    base_lr=0.002 base_steps=9000 chat_lr=0.0015 chat_steps=7000 ;;
+    base_lr=0.008 base_steps=3000 chat_lr=0.004 chat_steps=3500 ;;
   tiny-s) # 0.46M weights: for tests, and as a draft
     shape="--depth 4 --dim 64 --heads 4 --kv-heads 2 --ffn 192"
-    base_lr=0.005 base_steps=4000 chat_lr=0.003 chat_steps=3000 ;;
+    base_lr=0.015 base_steps=2000 chat_lr=0.008 chat_steps=2000 ;;
   esac
   base_steps=$((base_steps * scale / 100)) chat_steps=$((chat_steps * scale / 100))
 }
@@ -61,9 +61,9 @@ for name in tiny tiny-s; do
   dir=$out/$name
   say "$name: pretraining"
   $weft train "$world" --tokenizer "$tok" --template weft $shape --seq $seq --context $context --batch-tokens 4096 \
-    --lr $base_lr --steps $base_steps --val 0.02 --seed $seed --out "$dir/base"
+    --optimizer muon --lr $base_lr --steps $base_steps --val 0.02 --seed $seed --out "$dir/base"
   say "$name: tuning on conversations"
-  $weft tune sft --base "$dir/base" --data "$talk" --batch-tokens 4096 --lr $chat_lr --steps $chat_steps \
+  $weft tune sft --base "$dir/base" --data "$talk" --batch-tokens 4096 --optimizer muon --lr $chat_lr --lr-floor 0 --steps $chat_steps \
     --val 0.02 --seed $seed --keep-every $((chat_steps / 4 > 0 ? chat_steps / 4 : 1)) --out "$dir/chat"
   say "$name: 8 bits"
   $weft quantize "$dir/chat" --out "$dir/model"

@@ -8,7 +8,7 @@ import (
 
 // Corpus yields documents to learn from until they are size bytes together. It
 // is the same for the same seed. All entities and facts of the town take turns,
-// so that 5 MB state each fact at least 20 times; nothing of Held is in it.
+// so that 6 MB state each fact at least 20 times; nothing of Held is in it.
 func (w *World) Corpus(size int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		a := w.newAuthor()
@@ -84,9 +84,9 @@ var genres = [...]struct {
 	share int
 	write func(*author, *teller)
 }{
-	{24, (*author).portrait}, {16, (*author).questions}, {12, (*author).story}, {8, (*author).letter}, {7, (*author).diary},
-	{6, (*author).pairs}, {4, (*author).shopLists}, {3, (*author).recipe}, {3, (*author).walk}, {5, (*author).notice},
-	{6, (*author).reading}, {6, nil}, // nil: skills
+	{20, (*author).portrait}, {15, (*author).questions}, {9, (*author).story}, {6, (*author).letter}, {6, (*author).diary},
+	{5, (*author).pairs}, {4, (*author).shopLists}, {3, (*author).recipe}, {2, (*author).walk}, {4, (*author).notice},
+	{13, (*author).reading}, {13, nil}, // nil: skills
 }
 
 // document writes the next one.
@@ -353,7 +353,7 @@ func (a *author) reading(t *teller) {
 	p := a.w.passage(a.r, Train, a.r.between(1, 3))
 	t.out = append(t.out, p.text...)
 	t.br()
-	for range a.r.between(1, 3) {
+	for range a.r.between(2, 4) {
 		f := pick(a.r, p.stated)
 		reply := answer(a.r, f)
 		if a.r.chance(30) {

@@ -21,18 +21,18 @@ const (
 // skillSpecs are the tasks of skill.
 func skillSpecs() []spec {
 	return []spec{
-		{Addition, makeSum(plus), 90, true},
+		{Addition, makeSum(plus), 110, true},
 		{Subtraction, makeSum(minus), 20, true},
 		{Multiplication, makeSum(times), 20, true},
 		{Division, makeSum(over), 10, true},
 		{AdditionDirect, makeAdditionDirect, 10, true},
 		{Units, makeUnits, 20, true},
 		{WordProblem, makeWordProblem, 30, true},
-		{UseTool, makeTool, 120, false},
+		{UseTool, makeTool, 170, false},
 		{ToolAnswer, makeToolAnswer, 60, false},
 		{NoTool, makeNoTool, 60, false},
 		{Refusal, makeRefusal, 50, true},
-		{Lookalike, makeLookalike, 40, true},
+		{Lookalike, makeLookalike, 60, true},
 		{Smalltalk, makeSmalltalk, 50, true},
 	}
 }
