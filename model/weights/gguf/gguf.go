@@ -1,0 +1,100 @@
+package gguf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"weft/internal/mapfile"
+)
+
+// ErrFormat is wrapped by every complaint about a file's contents.
+var ErrFormat = errors.New("not a sound GGUF file")
+
+// Tensor is one entry of a file's directory.
+type Tensor struct {
+	Name  string
+	Type  Type
+	Shape []int // at most 4 sizes, the fastest first: a matrix is [columns, rows]
+
+	offset, size int // bytes of the file
+}
+
+// Len is the number of values.
+func (t Tensor) Len() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// File is an open file. It is safe for concurrent use; Close ends it.
+type File struct {
+	Version   int // 2 or 3
+	Alignment int // bytes
+
+	keys    []string
+	values  map[string]any
+	tensors []Tensor
+	byName  map[string]int
+	data    []byte
+	unmap   func() error
+}
+
+// Open maps a file and checks its metadata and its directory.
+func Open(path string) (*File, error) {
+	data, unmap, err := mapfile.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("gguf: %w", err)
+	}
+	f, err := Parse(data)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), unmap())
+	}
+	f.unmap = unmap
+	return f, nil
+}
+
+// Close releases the mapping, and with it what Bytes returned. Values and names
+// stay valid.
+func (f *File) Close() error {
+	if f.unmap == nil {
+		return nil
+	}
+	unmap := f.unmap
+	f.unmap, f.data = nil, nil
+	return unmap()
+}
+
+// Keys lists the metadata in the file's order.
+func (f *File) Keys() []string { return slices.Clone(f.keys) }
+
+// Value is the metadata of a key, of the Go type that matches the file's:
+// uint8 to int64, float32, float64, bool, string. An array is a slice of one of
+// these, or for arrays of arrays an []any of slices. It is not to be changed.
+func (f *File) Value(key string) (any, bool) {
+	v, ok := f.values[key]
+	return v, ok
+}
+
+// Tensors lists the directory in the file's order.
+func (f *File) Tensors() []Tensor { return slices.Clone(f.tensors) }
+
+// Tensor finds a tensor by its name.
+func (f *File) Tensor(name string) (Tensor, bool) {
+	i, ok := f.byName[name]
+	if !ok {
+		return Tensor{}, false
+	}
+	return f.tensors[i], true
+}
+
+// Bytes are the stored blocks of a tensor of this file: they lie in the mapping,
+// are not to be changed, and end with Close. It is nil once the file is closed.
+func (f *File) Bytes(t Tensor) []byte {
+	if f.data == nil {
+		return nil
+	}
+	return f.data[t.offset : t.offset+t.size : t.offset+t.size]
+}
