@@ -42,7 +42,7 @@ const pipelines = " internal compute text model infer train llm "
 // by prefix; "x" stands for golang.org/x. Everything else is refused.
 var outside = map[string][]string{
 	"compute": {"golang.org/x/"},
-	"text":    {"golang.org/x/"},
+	"text":    {"golang.org/x/", "github.com/dlclark/regexp2/v2", "google.golang.org/protobuf/encoding/protowire"},
 	"model":   {"golang.org/x/"},
 	"infer":   {"golang.org/x/"},
 	"train":   {"golang.org/x/", "gonum.org/v1/plot"},

@@ -4,12 +4,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/dlclark/regexp2/v2"
 )
 
-// pattern is a way to cut text into the chunks that merges never cross.
+// pattern is a way to cut text into the chunks that merges never cross: a
+// scanner for a known regular expression, which covers all of a text, or any
+// other expression, compiled. See each for what is common to both.
 type pattern struct {
 	name string
-	next func(s string, i int) int // end of the chunk of s that starts at i
+	next func(s string, i int) int // end of the chunk of s that starts at i; nil when compiled
+	re   *regexp2.Regexp           // nil for a scanner
 	// regex lists the spellings by which files name this pattern in a Split
 	// pre-tokenizer; the first is the one that is written. Without any, the
 	// pattern is written as the ByteLevel pre-tokenizer's own.
@@ -65,7 +70,8 @@ func Patterns() []string {
 	return names
 }
 
-// patternNamed finds a pattern; "" means "gpt2".
+// patternNamed finds a pattern by name, or one that tiktoken's caller spells as a
+// regular expression; "" means "gpt2".
 func patternNamed(name string) (*pattern, error) {
 	if name == "" {
 		name = "gpt2"
@@ -75,11 +81,18 @@ func patternNamed(name string) (*pattern, error) {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("tokenizer: pattern %q: %w; want one of %s", name, ErrUnsupported, strings.Join(Patterns(), ", "))
+	if strings.ContainsAny(name, `\[(|`) {
+		return patternIn(name, rust)
+	}
+	return nil, fmt.Errorf("tokenizer: pattern %q: %w; want a regular expression or one of %s", name, ErrUnsupported, strings.Join(Patterns(), ", "))
 }
 
-// patternOf finds the pattern that a file spells as a regular expression.
-func patternOf(regex string) (*pattern, error) {
+// patternOf finds the pattern that a tokenizer.json spells as a regular
+// expression: a scanner for the known ones, otherwise the expression compiled.
+func patternOf(regex string) (*pattern, error) { return patternIn(regex, onig) }
+
+// patternIn is patternOf for either dialect.
+func patternIn(regex string, d dialect) (*pattern, error) {
 	if regex == gpt2Regex {
 		return patternNamed("gpt2")
 	}
@@ -88,5 +101,5 @@ func patternOf(regex string) (*pattern, error) {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("pre_tokenizer: Split pattern %q: %w: no scanner of that meaning is here", regex, ErrUnsupported)
+	return compile(regex, d)
 }

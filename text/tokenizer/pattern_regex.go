@@ -1,0 +1,114 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dlclark/regexp2/v2"
+)
+
+// ErrPattern says that a pattern took too much time or memory on a text: it
+// backtracks without end. The pattern comes from a file, so it is hostile or
+// damaged; the known ones run in linear time.
+var ErrPattern = errors.New("the pattern takes too long on this text")
+
+// dialect is the language that a regular expression is written in.
+type dialect uint8
+
+const (
+	onig dialect = iota // Oniguruma as the tokenizers library uses it, in tokenizer.json
+	rust                // Rust's fancy-regex, which tiktoken uses
+)
+
+const (
+	maxPattern   = 1 << 16         // bytes of a regular expression
+	maxStack     = 4 << 20         // slots of 8 bytes for backtracking in one match
+	searchTime   = 5 * time.Second // for the way to one match
+	timePerByte  = 20 * time.Microsecond
+	clockMatches = 1 << 10 // matches between two looks at the clock
+)
+
+// compile makes a pattern of a regular expression that no scanner is written
+// for. It is about twenty times slower than a scanner.
+func compile(regex string, d dialect) (*pattern, error) {
+	text, err := translate(regex, d)
+	if err != nil {
+		return nil, fmt.Errorf("pattern %q: %w", clip([]byte(regex)), err)
+	}
+	re, err := regexp2.Compile(text, regexp2.OptionMaxBacktrackingStackSize(maxStack))
+	if err != nil {
+		return nil, fmt.Errorf("pattern %q: %w: %w", clip([]byte(regex)), ErrUnsupported, err)
+	}
+	re.MatchTimeout = searchTime
+	name := "regex:" + regex
+	if d == rust {
+		name = "rust:" + regex
+	}
+	return &pattern{name: name, regex: []string{regex}, re: re}, nil
+}
+
+// each cuts s: it calls yield for every match, and with match false for every
+// stretch between matches, in order, as byte ranges that together cover s. A
+// match may be empty (a look-ahead that marks a border); an empty one that
+// touches the match in front of it does not count, as in the libraries that the
+// patterns were written for. Errors wrap ErrPattern; what was yielded before
+// stands.
+func (p *pattern) each(s string, yield func(start, end int, match bool)) error {
+	if p.next != nil {
+		for i := 0; i < len(s); {
+			end := p.next(s, i)
+			yield(i, end, true)
+			i = end
+		}
+		return nil
+	}
+	// Bytes that are not UTF-8 become one U+FFFD each, here and in `bytes`.
+	runes := []rune(s)
+	deadline := time.Now().Add(searchTime + time.Duration(len(s))*timePerByte)
+	at := cursor{s: s}
+	last, count, late := 0, 0, false
+	err := p.re.FindRunesMatches(runes, 0, func(v regexp2.MatchView) bool {
+		from, n, _ := v.GroupRange(0)
+		start := at.bytes(from)
+		end := at.bytes(from + n)
+		if n == 0 && start == last && count > 0 {
+			return true
+		}
+		if start > last {
+			yield(last, start, false)
+		}
+		yield(start, end, true)
+		last = end
+		count++
+		late = count%clockMatches == 0 && time.Now().After(deadline)
+		return !late
+	})
+	if err != nil || late {
+		// The library's own message would hold the whole text.
+		return fmt.Errorf("pattern %q: at byte %d of %d: %w", clip([]byte(p.regex[0])), last, len(s), ErrPattern)
+	}
+	if last < len(s) {
+		yield(last, len(s), false)
+	}
+	return nil
+}
+
+// cursor turns rune indexes, which only grow, into byte offsets.
+type cursor struct {
+	s          string
+	rune, byte int
+}
+
+func (c *cursor) bytes(rune int) int {
+	for ; c.rune < rune; c.rune++ {
+		if c.s[c.byte] < utf8.RuneSelf {
+			c.byte++
+			continue
+		}
+		_, n := utf8.DecodeRuneInString(c.s[c.byte:])
+		c.byte += n
+	}
+	return c.byte
+}
