@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -55,9 +56,30 @@ func typeOf(data []byte) (string, error) {
 	return t.Type, nil
 }
 
+// read goes through the sections of a spec.
+func (s *plan) read(from *spec) error {
+	s.before, s.after = -1, -1
+	if err := s.readNormalizer(from.normalizer); err != nil {
+		return fmt.Errorf("normalizer: %w", err)
+	}
+	if err := s.readPreTokenizer(from.preTokenizer); err != nil {
+		return err
+	}
+	if err := s.readDecoder(from.decoder); err != nil {
+		return fmt.Errorf("decoder: %w", err)
+	}
+	if s.spm && (!from.byteful || from.whole) {
+		return fmt.Errorf("model: byte_fallback %v and ignore_merges %v with a Prepend normalizer: %w", from.byteful, from.whole, ErrUnsupported)
+	}
+	if err := s.readTemplate(from.tokens, from.postProcessor, 0); err != nil {
+		return fmt.Errorf("post_processor: %w", err)
+	}
+	return nil
+}
+
 // readNormalizer also decides between the two kinds of vocabulary: the Llama-2
 // normaliser is what makes one SentencePiece style.
-func (s *spec) readNormalizer(data []byte) error {
+func (s *plan) readNormalizer(data []byte) error {
 	switch {
 	case isNull(data):
 		return nil
@@ -111,7 +133,7 @@ type sequenceJSON struct {
 // readPreTokenizer finds the pattern that a pre-tokenizer means: ByteLevel with
 // its own regular expression, the same behind Digits, or Split by a known one
 // and ByteLevel without.
-func (s *spec) readPreTokenizer(data []byte) (err error) {
+func (s *plan) readPreTokenizer(data []byte) (err error) {
 	if s.spm {
 		if !isNull(data) {
 			return fmt.Errorf("pre_tokenizer: %s with a Prepend normalizer: %w", clip(data), ErrUnsupported)
@@ -196,26 +218,39 @@ func readSplit(data []byte, regex bool) (*pattern, error) {
 
 const digitsJSON = `{"type":"Digits","individual_digits":true}`
 
-// writePreTokenizer is the reverse of readPreTokenizer.
-func (s *spec) writePreTokenizer() any {
+// preTokenizerOf is a pattern in the words of tokenizer.json.
+func preTokenizerOf(p *pattern) json.RawMessage {
 	own := true
 	byteLevel := byteLevelJSON{Type: "ByteLevel", TrimOffsets: true, UseRegex: &own}
+	var v any = byteLevel
 	switch {
-	case s.spm:
-		return nil
-	case s.pattern.digits:
-		return map[string]any{"type": "Sequence", "pretokenizers": []any{json.RawMessage(digitsJSON), byteLevel}}
-	case len(s.pattern.regex) == 0:
-		return byteLevel
+	case p.digits:
+		v = map[string]any{"type": "Sequence", "pretokenizers": []any{json.RawMessage(digitsJSON), byteLevel}}
+	case len(p.regex) > 0:
+		own = false
+		split := splitJSON{Type: "Split", Behavior: "Isolated"}
+		split.Pattern.Regex = &p.regex[0]
+		v = map[string]any{"type": "Sequence", "pretokenizers": []any{split, byteLevel}}
 	}
-	own = false
-	split := splitJSON{Type: "Split", Behavior: "Isolated"}
-	split.Pattern.Regex = &s.pattern.regex[0]
-	return map[string]any{"type": "Sequence", "pretokenizers": []any{split, byteLevel}}
+	return mustJSON(v)
+}
+
+// byteLevelDecoder is the decoder of byte-level vocabularies.
+const byteLevelDecoder = `{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}`
+
+// mustJSON writes values that are known to be sound, with <, > and & as they are.
+func mustJSON(v any) json.RawMessage {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err)
+	}
+	return bytes.TrimSpace(b.Bytes())
 }
 
 // readDecoder checks that a file wants its ids decoded as Decode does it.
-func (s *spec) readDecoder(data []byte) error {
+func (s *plan) readDecoder(data []byte) error {
 	if s.spm {
 		if !same(data, spmDecoder) {
 			return fmt.Errorf("%s with a Prepend normalizer: %w", clip(data), ErrUnsupported)
@@ -257,7 +292,7 @@ type names struct {
 
 // readTemplate finds the token that a post-processor puts in front of a text,
 // and the one behind it.
-func (s *spec) readTemplate(data []byte, depth int) error {
+func (s *plan) readTemplate(tokens []token, data []byte, depth int) error {
 	if isNull(data) {
 		return nil
 	}
@@ -270,7 +305,7 @@ func (s *spec) readTemplate(data []byte, depth int) error {
 		return nil
 	case p.Type == "Sequence" && depth == 0:
 		for _, step := range p.Processors {
-			if err := s.readTemplate(step, 1); err != nil {
+			if err := s.readTemplate(tokens, step, 1); err != nil {
 				return err
 			}
 		}
@@ -285,7 +320,7 @@ func (s *spec) readTemplate(data []byte, depth int) error {
 			continue
 		}
 		n, ok := p.Special[item.Special.ID]
-		if !ok || len(n.IDs) != 1 || n.IDs[0] < 0 || n.IDs[0] >= int64(len(s.tokens)) || s.tokens[n.IDs[0]].kind != special {
+		if !ok || len(n.IDs) != 1 || n.IDs[0] < 0 || n.IDs[0] >= int64(len(tokens)) || tokens[n.IDs[0]].kind != special {
 			return fmt.Errorf("TemplateProcessing: %q: %w: want one id of an added token", item.Special.ID, ErrFormat)
 		}
 		if *into >= 0 {
@@ -299,9 +334,10 @@ func (s *spec) readTemplate(data []byte, depth int) error {
 	return nil
 }
 
-// writeTemplate is the reverse of readTemplate.
-func (s *spec) writeTemplate() any {
-	if s.before < 0 && s.after < 0 {
+// templateOf is a post-processor that puts a token in front of a text and one
+// behind it; -1 means none.
+func (s *spec) templateOf(before, after int32) json.RawMessage {
+	if before < 0 && after < 0 {
 		return nil
 	}
 	special := map[string]names{}
@@ -315,8 +351,8 @@ func (s *spec) writeTemplate() any {
 	}
 	text := func(name string, kind int) []any {
 		seq := []any{map[string]any{"Sequence": map[string]any{"id": name, "type_id": kind}}}
-		return append(append(side(s.before, kind), seq...), side(s.after, kind)...)
+		return append(append(side(before, kind), seq...), side(after, kind)...)
 	}
-	return map[string]any{"type": "TemplateProcessing", "single": text("A", 0),
-		"pair": append(text("A", 0), text("B", 1)...), "special_tokens": special}
+	return mustJSON(map[string]any{"type": "TemplateProcessing", "single": text("A", 0),
+		"pair": append(text("A", 0), text("B", 1)...), "special_tokens": special})
 }

@@ -44,10 +44,10 @@ func fixtures(tb testing.TB) map[string]*Tokenizer {
 		all[p.name] = mustTrain(tb, TrainOptions{VocabSize: 420, Pattern: p.name,
 			Special: []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|bos|>", "<|end|>"}, Reserved: 2}, text)
 	}
-	all["spm"] = scored(tb, all["cl100k"])
+	all["spm"] = rescored(tb, all["cl100k"])
 	nfc := all["gpt2"].spec
-	nfc.nfc = true
-	nfc.before, nfc.after = nfc.added[3].id, nfc.added[4].id
+	nfc.normalizer = json.RawMessage(`{"type":"NFC"}`)
+	nfc.postProcessor = nfc.templateOf(nfc.added[3].id, nfc.added[4].id)
 	nfc.added = slices.Clone(nfc.added)
 	nfc.added[0].lstrip, nfc.added[0].rstrip = true, true
 	nfc.added[1].special, nfc.added[1].normalized = false, true
@@ -59,9 +59,9 @@ func fixtures(tb testing.TB) map[string]*Tokenizer {
 	return all
 }
 
-// scored writes the whole characters and merges of a vocabulary as a llama2.c
+// rescored writes the whole characters and merges of a vocabulary as a llama2.c
 // file, as SentencePiece would have learned it, and reads that.
-func scored(tb testing.TB, from *Tokenizer) *Tokenizer {
+func rescored(tb testing.TB, from *Tokenizer) *Tokenizer {
 	tb.Helper()
 	data, n := llama2CFile(pieces(from))
 	tok, err := FromLlama2C(strings.NewReader(data), n)

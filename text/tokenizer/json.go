@@ -166,27 +166,14 @@ func parse(data []byte) (*Tokenizer, error) {
 	if err := m.read(f.Model); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	s := spec{before: -1, after: -1, whole: m.IgnoreMerges}
-	if err := s.readNormalizer(f.Normalizer); err != nil {
-		return nil, fmt.Errorf("normalizer: %w", err)
-	}
-	if err := s.readPreTokenizer(f.PreTokenizer); err != nil {
-		return nil, err
-	}
-	if err := s.readDecoder(f.Decoder); err != nil {
-		return nil, fmt.Errorf("decoder: %w", err)
-	}
-	if s.spm && (!m.ByteFallback || m.IgnoreMerges) {
-		return nil, fmt.Errorf("model: byte_fallback %v and ignore_merges %v with a Prepend normalizer: %w", m.ByteFallback, m.IgnoreMerges, ErrUnsupported)
-	}
+	s := spec{normalizer: f.Normalizer, preTokenizer: f.PreTokenizer, postProcessor: f.PostProcessor, decoder: f.Decoder,
+		truncation: f.Truncation, padding: f.Padding}
+	s.whole, s.byteful, s.fuse = m.IgnoreMerges, m.ByteFallback, m.FuseUnk
 	if err := s.readTokens(m.Vocab, f.Added); err != nil {
 		return nil, err
 	}
 	if err := s.readMerges(m.Vocab, m.Merges); err != nil {
 		return nil, err
-	}
-	if err := s.readTemplate(f.PostProcessor, 0); err != nil {
-		return nil, fmt.Errorf("post_processor: %w", err)
 	}
 	return build(s)
 }
@@ -236,14 +223,15 @@ func (s *spec) readTokens(vocab map[string]int64, list []addedJSON) error {
 		return fmt.Errorf("vocab: id %d with %d tokens: %w; want ids below %d", top, len(vocab)+len(list), ErrFormat, min(most, maxVocab))
 	}
 	s.tokens = make([]token, top+1)
-	if err := s.readAdded(vocab, list); err != nil {
+	spm := s.likeLlama2()
+	if err := s.readAdded(vocab, list, spm); err != nil {
 		return err
 	}
 	for name, id := range vocab {
 		if id < 0 || name == "" {
 			return fmt.Errorf("vocab: token %q with id %d: %w", name, id, ErrFormat)
 		}
-		t := s.decodeName(name)
+		t := decodeName(spm, name)
 		old := s.tokens[id]
 		switch {
 		case old.kind == absent:
@@ -257,7 +245,7 @@ func (s *spec) readTokens(vocab map[string]int64, list []addedJSON) error {
 
 // readAdded enters the added tokens, which come before the vocabulary: there they
 // may be listed again, by the same id.
-func (s *spec) readAdded(vocab map[string]int64, list []addedJSON) error {
+func (s *spec) readAdded(vocab map[string]int64, list []addedJSON, spm bool) error {
 	for _, a := range list {
 		id, known := vocab[a.Content]
 		switch {
@@ -267,9 +255,9 @@ func (s *spec) readAdded(vocab map[string]int64, list []addedJSON) error {
 			return fmt.Errorf("added_tokens: id %d is both %q and %q: %w", a.ID, s.tokens[a.ID].text, a.Content, ErrFormat)
 		case a.SingleWord:
 			return fmt.Errorf("added_tokens: %q: single_word: %w", a.Content, ErrUnsupported)
-		case s.spm && a.Normalized && !a.Special:
+		case spm && a.Normalized && !a.Special:
 			return fmt.Errorf("added_tokens: %q: normalized with a Prepend normalizer: %w; set it to false if the token is to be found as it is spelled", a.Content, ErrUnsupported)
-		case a.Special && !s.spm && known && len(s.decodeName(a.Content).text) == 1 && s.decodeName(a.Content).kind == plain:
+		case a.Special && !spm && known && len(decodeName(spm, a.Content).text) == 1 && decodeName(spm, a.Content).kind == plain:
 			return fmt.Errorf("added_tokens: %q is special and a byte: %w; text could not hold that byte", a.Content, ErrUnsupported)
 		}
 		s.tokens[a.ID] = token{text: a.Content, kind: special}
@@ -279,10 +267,13 @@ func (s *spec) readAdded(vocab map[string]int64, list []addedJSON) error {
 	return nil
 }
 
+// likeLlama2 says whether tokens are spelled as in Llama 2's files.
+func (s *spec) likeLlama2() bool { return same(s.normalizer, spmNormalizer) }
+
 // decodeName reads a vocabulary entry: bytes in GPT-2's printable spelling, or
 // for SentencePiece text with ▁ for the space and <0xNN> for bytes.
-func (s *spec) decodeName(name string) token {
-	if !s.spm {
+func decodeName(spm bool, name string) token {
+	if !spm {
 		if text, ok := bytesOf(name); ok {
 			return token{text: text, kind: plain}
 		}

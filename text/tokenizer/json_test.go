@@ -197,11 +197,7 @@ func TestSaveKeepsTheOldFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := spec{before: -1, after: -1, tokens: []token{{text: "\xff", kind: literal}}}
-	var err error
-	if s.pattern, err = patternNamed("gpt2"); err != nil {
-		t.Fatal(err)
-	}
+	s := spec{preTokenizer: preTokenizerOf(patterns()[0]), decoder: json.RawMessage(byteLevelDecoder), tokens: []token{{text: "\xff", kind: literal}}}
 	tok, err := build(s)
 	if err != nil {
 		t.Fatal(err)

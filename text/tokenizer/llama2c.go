@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -45,7 +46,7 @@ func readLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
 	if longest < 1 || longest > maxToken {
 		return nil, fmt.Errorf("longest token: got %d bytes, want 1 to %d: %w", longest, maxToken, ErrFormat)
 	}
-	s := spec{spm: true, before: 1, after: -1}
+	s := spec{normalizer: json.RawMessage(spmNormalizer), decoder: json.RawMessage(spmDecoder), modelSpec: modelSpec{byteful: true, fuse: true}}
 	var scores []float32
 	for id := range vocab {
 		score, text, err := readPiece(r, longest)
@@ -63,6 +64,7 @@ func readLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
 		}
 	}
 	var err error
+	s.postProcessor = s.templateOf(1, -1)
 	if s.merges, err = scoreMerges(&s, scores); err != nil {
 		return nil, err
 	}

@@ -44,16 +44,9 @@ func (t *Tokenizer) marshal() ([]byte, error) {
 	model := orderedJSON{{"type", "BPE"}, {"dropout", nil}, {"unk_token", unk}, {"continuing_subword_prefix", nil},
 		{"end_of_word_suffix", nil}, {"fuse_unk", t.spm}, {"byte_fallback", t.spm}, {"ignore_merges", t.whole},
 		{"vocab", vocab}, {"merges", t.mergeLines()}}
-	f := orderedJSON{{"version", "1.0"}, {"truncation", nil}, {"padding", nil}, {"added_tokens", t.addedJSON()},
-		{"normalizer", nil}, {"pre_tokenizer", t.writePreTokenizer()}, {"post_processor", t.writeTemplate()},
-		{"decoder", byteLevelJSON{Type: "ByteLevel", TrimOffsets: true, UseRegex: new(bool)}}, {"model", model}}
-	switch {
-	case t.spm:
-		f.set("normalizer", json.RawMessage(spmNormalizer))
-		f.set("decoder", json.RawMessage(spmDecoder))
-	case t.nfc:
-		f.set("normalizer", json.RawMessage(`{"type":"NFC"}`))
-	}
+	f := orderedJSON{{"version", "1.0"}, {"truncation", raw(t.truncation)}, {"padding", raw(t.padding)}, {"added_tokens", t.addedJSON()},
+		{"normalizer", raw(t.normalizer)}, {"pre_tokenizer", raw(t.preTokenizer)}, {"post_processor", raw(t.postProcessor)},
+		{"decoder", raw(t.decoder)}, {"model", model}}
 	data, err := f.MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -66,8 +59,16 @@ func (t *Tokenizer) marshal() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// raw is a section as it is written: null where there is none.
+func raw(section json.RawMessage) any {
+	if len(section) == 0 {
+		return nil
+	}
+	return section
+}
+
 // name is how a vocabulary spells a token; the reverse of decodeName.
-func (s *spec) name(t token) string {
+func (s *Tokenizer) name(t token) string {
 	switch {
 	case t.kind == special, t.kind == literal:
 		return t.text
@@ -127,15 +128,6 @@ type orderedJSON []field
 type field struct {
 	name  string
 	value any
-}
-
-// set replaces the value of a field that is there.
-func (o orderedJSON) set(name string, value any) {
-	for i := range o {
-		if o[i].name == name {
-			o[i].value = value
-		}
-	}
 }
 
 // MarshalJSON leaves <, > and & as they are.

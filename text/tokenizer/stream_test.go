@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -25,13 +26,9 @@ func TestStreamSplits(t *testing.T) {
 	for _, a := range []string{"a", "\x80", "\xc3", "\xe6", "\xe0", "\x97", "\xf0", "\x9f", "\xed", "\xa0", "\xff", "é", "日", "🙂"} {
 		units = append(units, a)
 	}
-	s := spec{before: -1, after: -1}
+	s := spec{preTokenizer: preTokenizerOf(patterns()[0]), decoder: json.RawMessage(byteLevelDecoder)}
 	for _, u := range units {
 		s.tokens = append(s.tokens, token{text: u, kind: plain})
-	}
-	var err error
-	if s.pattern, err = patternNamed("gpt2"); err != nil {
-		t.Fatal(err)
 	}
 	tok, err := build(s)
 	if err != nil {

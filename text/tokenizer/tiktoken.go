@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -31,11 +32,11 @@ func LoadTiktoken(path, pattern string, specials map[string]int32) (*Tokenizer, 
 // parseTiktoken recovers the merges that the ranks stand for; see recover.go.
 func parseTiktoken(data []byte, pattern string, specials map[string]int32) (*Tokenizer, error) {
 	// A chunk that is a token is taken whole before any merge is tried.
-	s := spec{before: -1, after: -1, whole: true}
-	var err error
-	if s.pattern, err = patternNamed(pattern); err != nil {
+	pat, err := patternNamed(pattern)
+	if err != nil {
 		return nil, err
 	}
+	s := spec{preTokenizer: preTokenizerOf(pat), decoder: json.RawMessage(byteLevelDecoder), modelSpec: modelSpec{whole: true}}
 	lines := bytes.Split(bytes.TrimRight(data, "\n"), []byte("\n"))
 	most := len(lines) + len(specials) + maxHoles
 	for n, line := range lines {

@@ -13,6 +13,7 @@ import (
 // use; make one with Train, Load, LoadTiktoken or FromLlama2C.
 type Tokenizer struct {
 	spec
+	plan
 	bytes    [256]int32       // id of each single byte, -1 where there is none
 	vocab    map[string]int32 // plain tokens by their bytes; nil unless looked up
 	table    *mergeTable
@@ -25,39 +26,21 @@ type Tokenizer struct {
 	hash     string
 }
 
-// spec is what defines a tokenizer; all else follows from it.
-type spec struct {
-	tokens  []token
-	merges  []merge // by rank
-	added   []added
+// plan is what the steps of a spec come to.
+type plan struct {
 	pattern *pattern
 	spm     bool  // SentencePiece style: characters, a space in front, byte fallback
 	nfc     bool  // text is brought to Unicode's composed form first
-	whole   bool  // a chunk that is a token as it stands is not merged (ignore_merges)
 	before  int32 // special token that a file's template puts in front of text; -1
 	after   int32 // and behind it; -1
-}
-
-// kind says how text comes to a token, if at all.
-type kind uint8
-
-const (
-	absent   kind = iota // no token has this id
-	plain                // text is made of it
-	literal              // in the file's vocabulary, but no text leads to it
-	fallback             // SentencePiece's <0xNN>
-	special              // an added token
-)
-
-// token is one entry of a vocabulary.
-type token struct {
-	text string // the bytes it stands for
-	kind kind
 }
 
 // build completes a spec, or says what is wrong with it. Errors name the token.
 func build(s spec) (*Tokenizer, error) {
 	t := &Tokenizer{spec: s, cache: newCache(), bos: -1, eos: -1}
+	if err := t.plan.read(&s); err != nil {
+		return nil, err
+	}
 	if err := t.index(); err != nil {
 		return nil, err
 	}
@@ -80,7 +63,7 @@ func build(s spec) (*Tokenizer, error) {
 			open = append(open, a)
 		}
 	}
-	t.user, t.trusted = newMatcher(open, s.nfc), newMatcher(s.added, s.nfc)
+	t.user, t.trusted = newMatcher(open, t.nfc), newMatcher(s.added, t.nfc)
 	t.markers()
 	t.hash = t.sum()
 	return t, nil
@@ -248,7 +231,7 @@ func (t *Tokenizer) Hash() string { return t.hash }
 // sum hashes every field that ids depend on, each with its length in front, so
 // that no two vocabularies are written down alike. The template is not among
 // them: it adds tokens, but changes none.
-func (s *spec) sum() string {
+func (s *Tokenizer) sum() string {
 	h := sha256.New()
 	var buf []byte
 	num := func(v int) { buf = binary.LittleEndian.AppendUint32(buf, uint32(v)) }

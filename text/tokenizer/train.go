@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"runtime"
@@ -42,15 +43,16 @@ func Train(ctx context.Context, texts iter.Seq2[string, error], o TrainOptions) 
 	if err != nil {
 		return nil, err
 	}
-	s := spec{before: -1, after: -1}
-	if s.pattern, err = patternNamed(o.Pattern); err != nil {
+	pat, err := patternNamed(o.Pattern)
+	if err != nil {
 		return nil, err
 	}
+	s := spec{preTokenizer: preTokenizerOf(pat), decoder: json.RawMessage(byteLevelDecoder)}
 	for b := range 256 {
 		s.tokens = append(s.tokens, token{text: string([]byte{byte(b)}), kind: plain})
 	}
 	if merges := o.VocabSize - 256 - len(names); merges > 0 {
-		words, err := countChunks(ctx, texts, s.pattern.next, names, o.Workers)
+		words, err := countChunks(ctx, texts, pat.next, names, o.Workers)
 		if err != nil {
 			return nil, err
 		}
