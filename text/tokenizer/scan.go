@@ -230,15 +230,15 @@ func cl100k(s string, i int, letters class, maxDigits int) int {
 			return e
 		}
 	}
-	if e := symbols(s, i, cSymbol&^letters, false); e > i {
+	if e := symbolRun(s, i, cSymbol&^letters, false); e > i {
 		return e
 	}
 	return spaces(s, i, true, 0)
 }
 
-// symbols is ` ?[^\s\p{L}\p{N}]+[\r\n]*`, with a slash in the last set or not,
+// symbolRun is ` ?[^\s\p{L}\p{N}]+[\r\n]*`, with a slash in the last set or not,
 // for any set of symbols; it returns i where that does not match.
-func symbols(s string, i int, set class, slash bool) int {
+func symbolRun(s string, i int, set class, slash bool) int {
 	j := i
 	if s[i] == ' ' {
 		j++
@@ -286,7 +286,7 @@ func o200k(s string, i, maxDigits int) (end int, letters bool) {
 			return e, true
 		}
 	}
-	if e := symbols(s, i, cSymbol, true); e > i {
+	if e := symbolRun(s, i, cSymbol, true); e > i {
 		return e, false
 	}
 	return spaces(s, i, true, 0), false
