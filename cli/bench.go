@@ -31,11 +31,13 @@ type measurement struct {
 type roofline struct {
 	pool  *par.Pool
 	flops float64 // FMA peak, FLOP/s
-	bytes float64 // read bandwidth, B/s
+	reads float64 // bandwidth of reading, B/s
+	moves float64 // bandwidth of reading two values and writing one, B/s
 }
 
 func measureRoofline(pool *par.Pool) roofline {
-	return roofline{pool, kernel.Peak(pool, 200*time.Millisecond), kernel.Bandwidth(pool, 300*time.Millisecond)}
+	return roofline{pool, kernel.Peak(pool, 200*time.Millisecond), kernel.Bandwidth(pool, 300*time.Millisecond),
+		kernel.UpdateBandwidth(pool, 300*time.Millisecond)}
 }
 
 // sampleTime is how long one sample runs at least, so that short kernels are
@@ -63,8 +65,23 @@ func (r roofline) compute(name string, flop float64, d time.Duration, fn func())
 	return measurement{name, r.pool.Size(), middle(speeds), "GFLOP/s", middle(shares), "FMA peak", ""}
 }
 
-// memory measures work bound by memory, bytes touched per run of fn: median.
+// memory measures work bound by reading memory, bytes read per run of fn: median.
 func (r roofline) memory(name string, bytes float64, d time.Duration, fn func()) measurement {
+	return r.moving(name, bytes, d, fn).of(r.reads, "read bandwidth")
+}
+
+// update is the same for work that writes about as much as it reads.
+func (r roofline) update(name string, bytes float64, d time.Duration, fn func()) measurement {
+	return r.moving(name, bytes, d, fn).of(r.moves, "update bandwidth")
+}
+
+// of says what share of a roof the speed is, in bytes per second.
+func (m measurement) of(roof float64, name string) measurement {
+	m.Share, m.Of = m.Value*1e9/roof, name
+	return m
+}
+
+func (r roofline) moving(name string, bytes float64, d time.Duration, fn func()) measurement {
 	fn()
 	var speeds []float64
 	for start := time.Now(); len(speeds) < 3 || time.Since(start) < d; {
@@ -72,8 +89,7 @@ func (r roofline) memory(name string, bytes float64, d time.Duration, fn func())
 		fn()
 		speeds = append(speeds, bytes/time.Since(t).Seconds())
 	}
-	speed := middle(speeds)
-	return measurement{name, r.pool.Size(), speed / 1e9, "GB/s", speed / r.bytes, "read bandwidth", ""}
+	return measurement{Name: name, Threads: r.pool.Size(), Value: middle(speeds) / 1e9, Unit: "GB/s"}
 }
 
 // middle is the median; it sorts x.
@@ -91,7 +107,8 @@ func (e *env) benchCmd() *cobra.Command {
 		Short: "Measure kernels, training and serving against this machine's roofline",
 		Long: `Bench reports medians, and beside each the share of what the same threads could
 do: of the arithmetic peak measured right after each sample, or of the memory
-bandwidth measured before. On a shared machine compare shares, not speeds.`,
+bandwidth measured before: of reading, or of updating (y += a*x), which moves
+more since writes do not wait. On a shared machine compare shares, not speeds.`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if only != "all" && only != "kernels" && only != "train" && only != "serve" {
@@ -123,7 +140,7 @@ bandwidth measured before. On a shared machine compare shares, not speeds.`,
 }
 
 // benchLines is about how many lines a whole run prints, for the bar.
-const benchLines = 37
+const benchLines = 39
 
 func (e *env) bench(ctx context.Context, only, dir string, each time.Duration, show func(measurement)) error {
 	pool := e.pool()
@@ -169,7 +186,8 @@ func (e *env) printBench(all []measurement) error {
 // benchKernels measures single kernels on one roofline.
 func benchKernels(ctx context.Context, r roofline, each time.Duration, show func(measurement)) error {
 	show(measurement{"FMA peak, float32", r.pool.Size(), r.flops / 1e9, "GFLOP/s", 1, "FMA peak", ""})
-	show(measurement{"read bandwidth", r.pool.Size(), r.bytes / 1e9, "GB/s", 1, "read bandwidth", ""})
+	show(measurement{"read bandwidth", r.pool.Size(), r.reads / 1e9, "GB/s", 1, "read bandwidth", ""})
+	show(measurement{"update bandwidth", r.pool.Size(), r.moves / 1e9, "GB/s", 1, "update bandwidth", ""})
 	rng := tensor.NewRNG(1)
 	random := func(n int) []float32 {
 		x := tensor.Alloc(n) // as weights and activations are
@@ -243,7 +261,7 @@ func benchVectors(r roofline, each time.Duration, random func(int) []float32, sh
 	a, b, c, d := random(rows*cols), random(rows*cols), random(rows*cols), random(rows*cols)
 	gain := random(cols)
 	perRow := func(name string, bytesPerElement float64, fn func(lo, hi int)) {
-		show(r.memory(name, bytesPerElement*rows*cols, each, func() {
+		show(r.update(name, bytesPerElement*rows*cols, each, func() {
 			r.pool.Run(rows, func(i int) { fn(i*cols, (i+1)*cols) })
 		}))
 	}

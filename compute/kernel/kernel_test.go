@@ -57,6 +57,9 @@ func TestPeakAndBandwidthMeasure(t *testing.T) {
 	if got := Bandwidth(p, 5*time.Millisecond); got < 1e7 || got > 1e14 {
 		t.Errorf("bandwidth of %g bytes/s", got)
 	}
+	if got := UpdateBandwidth(p, 5*time.Millisecond); got < 1e7 || got > 1e14 {
+		t.Errorf("bandwidth of updates of %g bytes/s", got)
+	}
 }
 
 func ExampleGemm() {

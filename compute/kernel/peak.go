@@ -42,8 +42,22 @@ func burst(t tier) int64 { return fmaBurst(t) }
 // passes over a block of 256 MiB, larger than the usual last-level cache. The
 // block is allocated for the time.
 func Bandwidth(p *par.Pool, d time.Duration) float64 {
+	t := level()
+	return overMemory(p, d, 4, func(x []float32) { readPiece(t, x) })
+}
+
+// UpdateBandwidth is the same for work that reads and writes, the roof of an
+// optimiser's step: y += a*x over the halves of the block, two values read and
+// one written. It is above Bandwidth, since writes do not wait for memory.
+func UpdateBandwidth(p *par.Pool, d time.Duration) float64 {
+	return overMemory(p, d, 6, func(x []float32) { Axpy(0, x[:len(x)/2], x[len(x)/2:]) })
+}
+
+// overMemory is the highest speed, in bytes per second, of passes of fn over a
+// large block in pieces; a pass moves so many bytes per float of it.
+func overMemory(p *par.Pool, d time.Duration, bytes float64, fn func(piece []float32)) float64 {
 	const size, chunk = 64 << 20, 64 << 10 // floats: 256 MiB, 256 KiB
-	t, x := level(), mapFloats(size)
+	x := mapFloats(size)
 	if x != nil {
 		defer unmapFloats(x)
 	} else {
@@ -52,8 +66,8 @@ func Bandwidth(p *par.Pool, d time.Duration) float64 {
 	// Pages that nobody has written to are all the same page of zeros.
 	p.Run(size/chunk, func(i int) { clear(x[i*chunk : (i+1)*chunk]) })
 	return bestOf(d, func() float64 {
-		p.Run(size/chunk, func(i int) { readPiece(t, x[i*chunk:(i+1)*chunk]) })
-		return 4 * size
+		p.Run(size/chunk, func(i int) { fn(x[i*chunk : (i+1)*chunk]) })
+		return bytes * size
 	})
 }
 
