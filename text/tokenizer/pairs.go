@@ -1,15 +1,12 @@
 package tokenizer
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // pair is two neighbouring tokens in training.
 type pair struct{ left, right int32 }
 
-// word is a distinct chunk of the training text.
-type word struct {
+// symbols is a word as the tokens it is made of so far.
+type symbols struct {
 	ids   []int32
 	count int64
 }
@@ -22,8 +19,9 @@ type tally struct {
 
 // pairCounts keeps the count of every pair while words are being merged.
 type pairCounts struct {
-	spec  *spec
-	words []word
+	texts []string // by id
+	order []int32  // by id, where ties go to the lesser; nil: see less
+	words []symbols
 	pairs map[pair]*tally
 	queue []candidate // max-heap; see less
 	fresh []pair      // pairs that the merge under way has made
@@ -36,17 +34,65 @@ type candidate struct {
 	count int64
 }
 
-// newPairCounts counts every pair of neighbours in words. Overlapping pairs, as in
-// three equal letters, count each.
-func newPairCounts(s *spec, words []word) *pairCounts {
-	c := &pairCounts{spec: s, words: words, pairs: map[pair]*tally{}}
-	for i, w := range words {
+// newPairCounts counts every pair of neighbours in words of bytes, whose ids are
+// their values. Overlapping pairs, as in three equal letters, count each.
+func newPairCounts(words []word, byID bool) *pairCounts {
+	c := &pairCounts{pairs: map[pair]*tally{}}
+	total := 0
+	for _, w := range words {
+		total += len(w.text)
+	}
+	ids := make([]int32, 0, total) // all words lie in one block
+	for _, w := range words {
+		if len(w.text) < 2 {
+			continue // holds no pair
+		}
+		from := len(ids)
+		for i := range len(w.text) {
+			ids = append(ids, int32(w.text[i]))
+		}
+		c.words = append(c.words, symbols{ids[from:len(ids):len(ids)], w.count})
+	}
+	for b := range 256 {
+		c.texts = append(c.texts, string([]byte{byte(b)}))
+	}
+	if byID {
+		c.order = printableOrder()
+	}
+	for i, w := range c.words {
 		for j := range len(w.ids) - 1 {
 			c.add(pair{w.ids[j], w.ids[j+1]}, w.count, int32(i))
 		}
 	}
 	c.enqueue()
 	return c
+}
+
+// printableOrder is the place of each byte when all are ordered by GPT-2's
+// printable spelling, as Hugging Face's trainer numbers them.
+func printableOrder() []int32 {
+	var names []string
+	for b := range 256 {
+		names = append(names, nameOf(string([]byte{byte(b)})))
+	}
+	order := make([]int32, 256)
+	for b, name := range names {
+		for _, other := range names {
+			if other < name {
+				order[b]++
+			}
+		}
+	}
+	return order
+}
+
+// token enters the token that a pair becomes and returns its id.
+func (c *pairCounts) token(p pair) int32 {
+	c.texts = append(c.texts, c.texts[p.left]+c.texts[p.right])
+	if c.order != nil {
+		c.order = append(c.order, int32(len(c.order)))
+	}
+	return int32(len(c.texts) - 1)
 }
 
 // add counts a pair in a word.
@@ -140,16 +186,21 @@ func (c *pairCounts) drop(p pair, n int64) {
 	}
 }
 
-// less says that a is merged after b; see Train for the rule.
+// less says that a is merged after b; see TrainOptions.Ties for the rule.
 func (c *pairCounts) less(a, b candidate) bool {
 	if a.count != b.count {
 		return a.count < b.count
 	}
-	text := func(id int32) string { return c.spec.tokens[id].text }
-	if o := strings.Compare(text(a.left), text(b.left)); o != 0 {
+	if c.order != nil {
+		if a.left != b.left {
+			return c.order[a.left] > c.order[b.left]
+		}
+		return c.order[a.right] > c.order[b.right]
+	}
+	if o := strings.Compare(c.texts[a.left], c.texts[b.left]); o != 0 {
 		return o < 0
 	}
-	return text(a.right) < text(b.right)
+	return c.texts[a.right] < c.texts[b.right]
 }
 
 // push adds a candidate at the bottom and lets it rise.
@@ -187,6 +238,6 @@ func (c *pairCounts) down(i int) {
 func (c *pairCounts) shrink() {
 	last := len(c.queue) - 1
 	c.queue[0] = c.queue[last]
-	c.queue = slices.Delete(c.queue, last, last+1)
+	c.queue = c.queue[:last]
 	c.down(0)
 }
