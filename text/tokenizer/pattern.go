@@ -34,6 +34,8 @@ func patterns() []*pattern {
 		tail       = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`
 		head       = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*`
 		slashed    = ` ?[^\s\p{L}\p{N}]+[\r\n/]*|`
+		kimiTail   = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+`
+		kimiHead   = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*`
 	)
 	return []*pattern{
 		{name: "gpt2", next: nextGPT2},
@@ -41,6 +43,9 @@ func patterns() []*pattern {
 		{name: "cl100k", next: nextCL100K, regex: []string{ // Llama 3 too
 			fold + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|` + symbols + ends,
 			possessive + `\p{N}{1,3}` + rest,
+		}},
+		{name: "tiktoken", next: nextTiktoken, regex: []string{ // cl100k_base
+			`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s`,
 		}},
 		{name: "qwen2", next: nextQwen2, regex: []string{ // Qwen 3 too
 			fold + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|` + symbols + ends,
@@ -55,11 +60,17 @@ func patterns() []*pattern {
 		{name: "tekken", next: nextTekken, regex: []string{ // Mistral NeMo
 			tail + `|` + head + `|\p{N}|` + slashed + ends,
 		}},
+		{name: "kimi-k2", next: nextKimi, regex: []string{
+			`[\p{Han}]+|` + kimiTail + fold + `?|` + kimiHead + fold + `?|\p{N}{1,3}|` + symbols + ends,
+		}},
 	}
 }
 
 // gpt2Regex is the pattern that the ByteLevel pre-tokenizer has built in.
 const gpt2Regex = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+
+// gpt2Possessive is tiktoken's spelling of the same (r50k_base, p50k_base).
+const gpt2Possessive = `'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s`
 
 // Patterns lists the names of the known patterns.
 func Patterns() []string {
@@ -93,7 +104,7 @@ func patternOf(regex string) (*pattern, error) { return patternIn(regex, onig) }
 
 // patternIn is patternOf for either dialect.
 func patternIn(regex string, d dialect) (*pattern, error) {
-	if regex == gpt2Regex {
+	if regex == gpt2Regex || regex == gpt2Possessive {
 		return patternNamed("gpt2")
 	}
 	for _, p := range patterns() {

@@ -11,7 +11,7 @@ import (
 // counts as one "other" character per byte, as U+FFFD would.
 
 // class holds the Unicode properties that the patterns ask for, one bit each.
-type class uint8
+type class uint16
 
 const (
 	cSpace  class = 1 << iota // \s
@@ -22,6 +22,7 @@ const (
 	cBoth                     // \p{Lm} or \p{Lo}: letters without case
 	cMark                     // \p{M}
 	cOther                    // the rest
+	cHan                      // \p{Han}, beside any of the above but the spaces
 
 	cLetter = cUpper | cLower | cBoth // \p{L}
 	cHead   = cUpper | cBoth | cMark  // [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
@@ -42,8 +43,19 @@ func runeClass(r rune) class {
 	switch {
 	case r == '\n' || r == '\r':
 		return cSpace | cLine
-	case 0x4e00 <= r && r <= 0x9fff, 0xac00 <= r && r <= 0xd7a3, 0x3041 <= r && r <= 0x3096:
-		return cBoth // the bulk of Chinese, Korean and Japanese, without a search
+	case 0x4e00 <= r && r <= 0x9fff:
+		return cBoth | cHan // the bulk of Chinese, Korean and Japanese, without a search
+	case 0xac00 <= r && r <= 0xd7a3, 0x3041 <= r && r <= 0x3096:
+		return cBoth
+	case r >= 0x2e80 && unicode.Is(unicode.Han, r):
+		return category(r) | cHan
+	}
+	return category(r)
+}
+
+// category is runeClass without \p{Han}.
+func category(r rune) class {
+	switch {
 	case unicode.IsLetter(r):
 		switch {
 		case unicode.IsLower(r):
@@ -205,6 +217,17 @@ func gpt2(s string, i int, single bool) int {
 // (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 func nextCL100K(s string, i int) int { return cl100k(s, i, cLetter, 3) }
 
+// nextTiktoken is nextCL100K in the form that tiktoken has had since 0.8, where
+// \s++$ comes before \s*[\r\n]: white space that ends the text is one chunk.
+func nextTiktoken(s string, i int) int {
+	if asciiClass[s[i]&0x7f]&cSpace != 0 || s[i] >= utf8.RuneSelf {
+		if e := run(s, i, cSpace); e == len(s) {
+			return e
+		}
+	}
+	return cl100k(s, i, cLetter, 3)
+}
+
 // nextQwen2 is nextCL100K with \p{N} in place of \p{N}{1,3}.
 func nextQwen2(s string, i int) int { return cl100k(s, i, cLetter, 1) }
 
@@ -253,7 +276,20 @@ func symbolRun(s string, i int, set class, slash bool) int {
 // [\p{Ll}\p{Lm}\p{Lo}\p{M}] and C for (?i:'s|'t|'re|'ve|'m|'ll|'d)?:
 // [^\r\n\p{L}\p{N}]?U*L+C|[^\r\n\p{L}\p{N}]?U+L*C|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
 func nextO200K(s string, i int) int {
-	e, letters := o200k(s, i, 3)
+	e, letters := o200k(s, i, 3, true, 0)
+	if letters {
+		return contraction(s, e, true)
+	}
+	return e
+}
+
+// nextKimi is nextO200K with [\p{Han}]+ before all else, no Han in U and L, and
+// no slash behind symbols.
+func nextKimi(s string, i int) int {
+	if c, n := at(s, i); c&cHan != 0 {
+		return run(s, i+n, cHan)
+	}
+	e, letters := o200k(s, i, 3, false, cHan)
 	if letters {
 		return contraction(s, e, true)
 	}
@@ -262,31 +298,32 @@ func nextO200K(s string, i int) int {
 
 // nextTekken is nextO200K without C and with \p{N} in place of \p{N}{1,3}.
 func nextTekken(s string, i int) int {
-	e, _ := o200k(s, i, 1)
+	e, _ := o200k(s, i, 1, true, 0)
 	return e
 }
 
-// o200k also says whether the chunk is one that C may follow.
-func o200k(s string, i, maxDigits int) (end int, letters bool) {
+// o200k also says whether the chunk is one that C may follow. stop holds classes
+// that are in neither U nor L, slash says whether symbols end in [\r\n/]*.
+func o200k(s string, i, maxDigits int, slash bool, stop class) (end int, letters bool) {
 	c, n := at(s, i)
 	switch {
 	case c&cNumber != 0:
 		return digits(s, i, maxDigits), false
 	case c&cLetter != 0:
-		e, _ := cased(s, i)
+		e, _ := cased(s, i, stop)
 		return e, true
 	case c&cLine == 0:
-		e, tail := cased(s, i+n)
+		e, tail := cased(s, i+n, stop)
 		if c&cMark != 0 && !tail {
 			// U*L+ with no character in front comes before U+L* with one, and
 			// the mark alone satisfies it.
-			e, _ = cased(s, i)
+			e, _ = cased(s, i, stop)
 		}
 		if e > i+n || c&cMark != 0 {
 			return e, true
 		}
 	}
-	if e := symbolRun(s, i, cSymbol, true); e > i {
+	if e := symbolRun(s, i, cSymbol, slash); e > i {
 		return e, false
 	}
 	return spaces(s, i, true, 0), false
@@ -296,12 +333,12 @@ func o200k(s string, i, maxDigits int) (end int, letters bool) {
 // the end, or i. tail says that it was the former. The two differ only where no
 // lower letter follows U*: then the former gives back as far as the last
 // character that is in both sets.
-func cased(s string, i int) (end int, tail bool) {
+func cased(s string, i int, stop class) (end int, tail bool) {
 	end = i
 	back := i
 	for end < len(s) {
 		c, n := at(s, end)
-		if c&cHead == 0 {
+		if c&cHead == 0 || c&stop != 0 {
 			break
 		}
 		end += n
@@ -309,7 +346,15 @@ func cased(s string, i int) (end int, tail bool) {
 			back = end
 		}
 	}
-	if e := run(s, end, cTail); e > end {
+	e := end
+	for e < len(s) {
+		c, n := at(s, e)
+		if c&cTail == 0 || c&stop != 0 {
+			break
+		}
+		e += n
+	}
+	if e > end {
 		end, tail = e, true
 	} else if back > i {
 		end, tail = back, true
