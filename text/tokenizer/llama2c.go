@@ -2,12 +2,10 @@ package tokenizer
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -65,7 +63,8 @@ func readLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
 	}
 	var err error
 	s.postProcessor = s.templateOf(1, -1)
-	if s.merges, err = scoreMerges(&s, scores); err != nil {
+	const worst = -1e10 // run.c merges nothing that scores no better
+	if s.merges, err = scoreMerges(&s, scores, worst); err != nil {
 		return nil, err
 	}
 	return build(s)
@@ -117,46 +116,6 @@ func pieceToken(id int, text string) (token, error) {
 		return token{}, fmt.Errorf("token %d: %q stands behind the bytes: %w", id, text, ErrFormat)
 	}
 	return token{text: text, kind: plain}, nil
-}
-
-// scoreMerges turns scores into merges.
-func scoreMerges(s *spec, scores []float32) ([]merge, error) {
-	r := ranked{tokens: s.tokens, ids: map[string]int32{}, rank: make([]int32, len(scores))}
-	order := make([]int32, 0, len(scores))
-	for id, t := range s.tokens {
-		if t.kind == plain {
-			if old, twice := r.ids[t.text]; twice {
-				return nil, fmt.Errorf("tokens %d and %d are both %q: %w", old, id, t.text, ErrFormat)
-			}
-			r.ids[t.text] = int32(id)
-			order = append(order, int32(id))
-		}
-	}
-	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(scores[b], scores[a]) })
-	const worst = -1e10 // run.c merges nothing that scores no better
-	for i, id := range order {
-		r.rank[id] = int32(i)
-		switch {
-		case scores[id] <= worst:
-			r.rank[id] = noRank
-		case i > 0 && scores[id] == scores[order[i-1]]:
-			r.rank[id] = r.rank[order[i-1]]
-		}
-	}
-	return r.recoverMerges(func(dst []int32, text string) []int32 {
-		for len(text) > 0 {
-			_, n := utf8.DecodeRuneInString(text)
-			if id, ok := r.ids[text[:n]]; ok {
-				dst = append(dst, id)
-			} else {
-				for i := range n {
-					dst = append(dst, 3+int32(text[i]))
-				}
-			}
-			text = text[n:]
-		}
-		return dst
-	})
 }
 
 // spmPattern divides text where no merge can cross: in front of each run of

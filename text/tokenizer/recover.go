@@ -1,9 +1,11 @@
 package tokenizer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Some formats give each token a rank (tiktoken) or a score (SentencePiece)
@@ -48,7 +50,8 @@ func (r *ranked) recoverMerges(start split) ([]merge, error) {
 	})
 	for i := range len(out) - 1 {
 		a, b := text(out[i]), text(out[i+1])
-		if r.rank[out[i].into] == r.rank[out[i+1].into] && strings.Trim(a+b, a[:1]) != "" {
+		_, n := utf8.DecodeRuneInString(a)
+		if r.rank[out[i].into] == r.rank[out[i+1].into] && strings.Trim(a+b, a[:n]) != "" {
 			return nil, fmt.Errorf("tokens %q and %q have the same score: %w: no list of merges can say which goes first", a, b, ErrUnsupported)
 		}
 	}
@@ -93,4 +96,54 @@ func (r *ranked) derive(ids []int32) (last merge, ok bool) {
 		}
 	}
 	return last, last.into >= 0 && last != merge{}
+}
+
+// scoreMerges turns the scores of a SentencePiece vocabulary into merges: the
+// neighbours whose joint token scores best go first. Tokens that score worst or
+// less are never the result of a merge.
+func scoreMerges(s *spec, scores []float32, worst float32) ([]merge, error) {
+	r := ranked{tokens: s.tokens, ids: map[string]int32{}, rank: make([]int32, len(scores))}
+	order := make([]int32, 0, len(scores))
+	var bytes [256]int32
+	missing := int32(0) // a token that is part of no other
+	for id, t := range s.tokens {
+		switch t.kind {
+		case fallback:
+			bytes[t.text[0]] = int32(id)
+		case special:
+			missing = int32(id)
+		case plain:
+			if old, twice := r.ids[t.text]; twice {
+				return nil, fmt.Errorf("tokens %d and %d are both %q: %w", old, id, t.text, ErrFormat)
+			}
+			r.ids[t.text] = int32(id)
+			order = append(order, int32(id))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(scores[b], scores[a]) })
+	for i, id := range order {
+		r.rank[id] = int32(i)
+		switch {
+		case scores[id] <= worst:
+			r.rank[id] = noRank
+		case i > 0 && scores[id] == scores[order[i-1]]:
+			r.rank[id] = r.rank[order[i-1]]
+		}
+	}
+	return r.recoverMerges(func(dst []int32, text string) []int32 {
+		for len(text) > 0 {
+			_, n := utf8.DecodeRuneInString(text)
+			if id, ok := r.ids[text[:n]]; ok {
+				dst = append(dst, id)
+			} else if !s.byteful {
+				dst = append(dst, missing)
+			} else {
+				for i := range n {
+					dst = append(dst, bytes[text[i]])
+				}
+			}
+			text = text[n:]
+		}
+		return dst
+	})
 }

@@ -17,6 +17,11 @@ type spec struct {
 	// The sections of tokenizer.json of these names, nil where it has null.
 	normalizer, preTokenizer, postProcessor, decoder json.RawMessage
 
+	// exact is how SentencePiece prepares text, for a vocabulary of its own whose
+	// normalizer and pre_tokenizer can only come close: it goes before them, and
+	// they are what Save writes. nil: the sections say it all.
+	exact *spmText
+
 	// Settings of other programs' batches: written again by Save, not applied.
 	truncation, padding json.RawMessage
 }
