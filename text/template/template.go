@@ -31,6 +31,7 @@ type Template struct {
 	known    []string // Jinja texts beside our own that render the same, tools aside
 	jinja    string
 	turn     func(role chat.Role) []part // what stands in front of a message
+	family   *family                     // how answers are read; nil: as the text says
 	after    string                      // text behind the end marker
 }
 

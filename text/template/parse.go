@@ -1,0 +1,526 @@
+package template
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weft/chat"
+)
+
+// maxCall bounds the bytes of one tool call; a longer one is text.
+const maxCall = 1 << 20
+
+// Delta is what a piece of an answer made known. Content and Reasoning may end
+// inside a character: the rest comes with a later delta.
+type Delta struct {
+	Content   string
+	Reasoning string
+	ToolCalls []chat.ToolCall // whole, without IDs
+	Errors    []*CallError    // calls that are none; their text is in Content
+	Spans     []Span          // where in the stream Content lies, ascending
+}
+
+// Span is a range of bytes of the stream, every piece counted.
+type Span struct{ From, To int }
+
+// CallError says why what an assistant marked as a tool call is none. Its
+// words came out as content; a marker that was a special token did not.
+type CallError struct {
+	Family string // see Families
+	Text   string // the call as the model wrote it, markers and all
+	Err    error
+}
+
+func (e *CallError) Error() string {
+	return fmt.Sprintf("%s: not a tool call: %v: %.200q", e.Family, e.Err, e.Text)
+}
+
+// Unwrap gives the reason.
+func (e *CallError) Unwrap() error { return e.Err }
+
+// ParseOptions says what an answer answers. The zero value reads reasoning and
+// leaves calls in the text.
+type ParseOptions struct {
+	Tools  []chat.Tool // what the model was offered; none: calls are not read
+	Prompt string      // the rendered prompt, or its end: it may have opened the reasoning
+}
+
+// Parser reads an assistant's turn while it is being written: content,
+// reasoning, tool calls. What comes out does not depend on where one piece
+// ends and the next begins. A Parser reads one turn and is not safe for
+// concurrent use.
+//
+// A marker that the tokenizer has as a special token counts only as that
+// token, so an answer may quote it in words. Other markers are words: they
+// count wherever they stand, but reasoning is opened by words only in front of
+// the content. White space that the family puts around a section or a call
+// (see family.glue) belongs to neither side.
+type Parser struct {
+	f      *family
+	types  types           // of the tools' parameters; nil: calls are not read
+	strict map[string]bool // markers that count only as special tokens
+
+	mode mode
+	call *form  // of the call that is open
+	buf  []byte // words in which a marker may have begun
+	at   int    // offset of buf in the stream
+
+	content, reasoning lane
+	held               []piece // of the call, or of what may become one
+	quoted             quoted  // whether its words end inside a JSON string
+	begunCall          bool    // a word of it came, which decides guarded
+	guarded            bool    // quoted matters for this call
+	messages           int     // headers that ended, in the harmony format
+	header             string  // the last of them
+	lead               string  // what may be left out in front of the reasoning
+	out                Delta
+}
+
+// mode is what the next words belong to.
+type mode int
+
+const (
+	inContent   mode = iota
+	inStart          // content, unless the turn turns out to be a call as a whole
+	inReasoning      // between the marks of the family
+	inCall
+	inHeader // of a message in the harmony format
+)
+
+// piece is a range of the stream.
+type piece struct {
+	at      int
+	text    string
+	special bool
+}
+
+// Parser returns a parser for an answer to o.Prompt. tok says which markers
+// are special tokens; nil: none is, all are found in words.
+func (t *Template) Parser(tok Encoder, o ParseOptions) *Parser {
+	return newParser(t.familyOf(), tok, o)
+}
+
+func newParser(f *family, tok Encoder, o ParseOptions) *Parser {
+	p := &Parser{f: f, strict: map[string]bool{}}
+	p.content.glue, p.reasoning.glue = f.glue, f.glue
+	if len(o.Tools) > 0 {
+		p.types = typesOf(o.Tools)
+	}
+	if tok != nil {
+		for _, m := range f.markers() {
+			_, p.strict[m] = special(tok, m)
+		}
+	}
+	tail := strings.TrimRight(o.Prompt, " \n")
+	switch {
+	case f.harmony:
+		p.mode = inHeader
+	case f.think.open != "" && strings.HasSuffix(tail, f.think.open):
+		p.openReasoning()
+	case f.think.open != "" && f.think.lead != "" && strings.HasSuffix(tail, f.think.open+strings.TrimSpace(f.think.lead)):
+		p.openReasoning()
+		p.lead = ""
+	case f.whole && p.types != nil:
+		p.mode = inStart
+	}
+	return p
+}
+
+// special returns the id of a special token; a token that only has a name of
+// its own (added, not special) is words.
+func special(tok Encoder, name string) (int32, bool) {
+	id, ok := tok.Special(name)
+	if t, knows := tok.(interface{ IsSpecial(int32) bool }); ok && knows {
+		ok = t.IsSpecial(id)
+	}
+	return id, ok
+}
+
+// Feed takes the bytes of one piece of the answer; special says that they are
+// a special token, which is a marker or nothing.
+func (p *Parser) Feed(b []byte, special bool) Delta {
+	p.out = Delta{}
+	if special && !slices.Contains(p.f.words, string(b)) {
+		p.scan(true) // no marker in words goes on behind a special token
+		p.token(string(b))
+	} else {
+		p.buf = append(p.buf, b...)
+		p.scan(false)
+	}
+	return p.out
+}
+
+// Finish ends the turn: what was held back comes out.
+func (p *Parser) Finish() Delta {
+	p.out = Delta{}
+	p.scan(true)
+	switch p.mode {
+	case inCall:
+		p.endCall()
+	case inReasoning:
+		p.endLead(p.at, true)
+	case inStart:
+		p.giveBack()
+	case inHeader:
+		if p.messages > 0 {
+			p.held = nil // who speaks next: nothing was said
+		}
+		p.giveBack()
+	}
+	p.content.finish()
+	p.reasoning.finish()
+	p.collect()
+	return p.out
+}
+
+// token takes a special token. One that is no marker here is control: it is
+// kept with the call it stands in, for its reader, and otherwise left out.
+func (p *Parser) token(text string) {
+	at := p.at
+	p.at += len(text)
+	switch {
+	case slices.Contains(p.list(), text):
+		p.marker(piece{at, text, true})
+	case p.mode == inReasoning && p.f.form(text) != nil && p.types != nil: // a call without an end of the reasoning
+		p.marker(piece{at, text, true})
+	case p.mode == inCall || p.mode == inHeader:
+		p.held = append(p.held, piece{at, text, true})
+	}
+	p.collect()
+}
+
+// scan takes the words in buf up to where a marker may have begun; all of
+// them at the end.
+func (p *Parser) scan(end bool) {
+	for len(p.buf) > 0 {
+		i, m := p.find()
+		if m == "" {
+			keep := 0
+			if !end {
+				keep = p.begun()
+			}
+			p.take(len(p.buf) - keep)
+			break
+		}
+		if i > 0 {
+			p.take(i)
+			continue // other markers may count now
+		}
+		if p.mode == inCall && p.guarded && p.quoted.in {
+			p.take(1) // inside a string of the arguments
+			continue
+		}
+		at := p.at
+		p.buf, p.at = p.buf[len(m):], p.at+len(m)
+		p.marker(piece{at, m, false})
+	}
+	p.collect()
+}
+
+// list is the markers that count now. None of a family begins as another does.
+func (p *Parser) list() []string {
+	f := p.f
+	switch {
+	case p.mode == inHeader:
+		return []string{harmonyMessage}
+	case f.harmony:
+		return f.noise
+	case p.mode == inReasoning:
+		return []string{f.think.close, f.think.open}
+	case p.mode == inCall && p.call.close != "":
+		return []string{p.call.close}
+	case p.types == nil:
+		return append(slices.Clone(f.noise), f.think.open)
+	}
+	list := make([]string, 0, 8)
+	for _, c := range f.forms {
+		list = append(list, c.open)
+	}
+	if p.mode != inCall {
+		list = append(append(list, f.noise...), f.think.open)
+	}
+	return list
+}
+
+// active is those of list that count when they are spelled in words.
+func (p *Parser) active() []string {
+	return slices.DeleteFunc(slices.Clone(p.list()), func(m string) bool {
+		return m == "" || p.strict[m] || m == p.f.think.open && (p.content.begun || p.mode == inReasoning && p.reasoning.begun)
+	})
+}
+
+// find returns the first marker in buf that counts now; "": none.
+func (p *Parser) find() (at int, marker string) {
+	at = len(p.buf)
+	for _, m := range p.active() {
+		if i := bytes.Index(p.buf, []byte(m)); i >= 0 && i < at {
+			at, marker = i, m
+		}
+	}
+	return at, marker
+}
+
+// begun returns the length of the longest end of buf that begins a marker.
+func (p *Parser) begun() int {
+	longest := 0
+	for _, m := range p.active() {
+		for n := min(len(m)-1, len(p.buf)); n > longest; n-- {
+			if string(p.buf[len(p.buf)-n:]) == m[:n] {
+				longest = n
+			}
+		}
+	}
+	return longest
+}
+
+// take moves the first n bytes of buf to where they belong.
+func (p *Parser) take(n int) {
+	if n == 0 {
+		return
+	}
+	w := piece{at: p.at, text: string(p.buf[:n])}
+	p.buf, p.at = p.buf[n:], p.at+n
+	switch p.mode {
+	case inContent:
+		p.content.add(w)
+	case inReasoning:
+		p.reason(w)
+	case inHeader:
+		p.held = append(p.held, w)
+		p.bound()
+	case inStart:
+		p.held = append(p.held, w)
+		p.start()
+	case inCall:
+		if first := strings.TrimLeft(w.text, " \t\r\n"); !p.begunCall && first != "" {
+			p.begunCall, p.guarded = true, p.call.guard || first[0] == '{' || first[0] == '['
+		}
+		if p.guarded {
+			p.quoted.advance(w.text)
+		}
+		p.held = append(p.held, w)
+		p.bound()
+	}
+}
+
+// bound gives up on a call that is too long to be one.
+func (p *Parser) bound() {
+	if n := p.held[len(p.held)-1]; n.at+len(n.text)-p.held[0].at > maxCall {
+		p.fail(fmt.Errorf("it is longer than %d bytes", maxCall))
+		p.mode = inContent
+	}
+}
+
+// reason takes words of the reasoning, without what stands in front by rule.
+func (p *Parser) reason(w piece) {
+	n := min(len(p.lead), len(w.text))
+	if w.text[:n] == p.lead[:n] {
+		w.text, w.at, p.lead = w.text[n:], w.at+n, p.lead[n:]
+	} else {
+		p.endLead(w.at, false)
+	}
+	if w.text != "" {
+		p.reasoning.add(w)
+	}
+}
+
+// endLead gives back what was taken for the lead and is not it; at is where it
+// ended. At the end of the section its white space may be missing.
+func (p *Parser) endLead(at int, end bool) {
+	full := p.f.think.lead
+	if said := full[:len(full)-len(p.lead)]; p.lead != "" && said != "" && !(end && said == strings.TrimSpace(full)) {
+		p.reasoning.add(piece{at: at - len(said), text: said})
+	}
+	p.lead = ""
+}
+
+func (p *Parser) openReasoning() {
+	p.mode, p.lead = inReasoning, p.f.think.lead
+	p.reasoning.border()
+}
+
+// marker changes the mode.
+func (p *Parser) marker(m piece) {
+	switch p.mode {
+	case inStart:
+		p.giveBack()
+		p.mode = inContent
+		p.marker(m)
+	case inHeader:
+		p.endHeader(m)
+	case inCall:
+		if m.text == p.call.close || p.f.harmony {
+			p.held = append(p.held, m)
+			if p.f.harmony {
+				p.call.close = m.text
+			}
+			p.endCall()
+			p.after()
+			return
+		}
+		p.endCall()
+		p.openCall(m, p.f.form(m.text))
+	case inReasoning:
+		if m.text == p.f.think.open && !p.f.harmony {
+			return // said again behind a prompt that opened it
+		}
+		p.endLead(m.at, true)
+		p.reasoning.border()
+		p.after()
+		if f := p.f.form(m.text); f != nil {
+			p.openCall(m, f)
+		}
+	case inContent:
+		switch f := p.f.form(m.text); {
+		case f != nil && p.types != nil:
+			p.openCall(m, f)
+		case m.text == p.f.think.open && !p.f.harmony:
+			p.content.border()
+			p.openReasoning()
+		default: // marks that stand around content
+			p.content.border()
+			p.after()
+		}
+	}
+}
+
+// after is what follows a section or a call that ended.
+func (p *Parser) after() {
+	if p.f.harmony {
+		p.mode = inHeader
+		return
+	}
+	p.mode = inContent
+	p.content.border()
+}
+
+func (p *Parser) openCall(m piece, f *form) {
+	p.mode, p.call, p.begunCall, p.guarded, p.quoted = inCall, f, false, false, quoted{}
+	p.held = append(p.held[:0], m)
+}
+
+// payload is what stands between the markers of the open call.
+func (p *Parser) payload() string {
+	list := p.held
+	if n := len(list); n > 0 && p.call.open != "" {
+		list = list[1:]
+	}
+	if n := len(list); n > 0 && list[n-1].text == p.call.close {
+		list = list[:n-1]
+	}
+	return join(list)
+}
+
+func join(list []piece) string {
+	var b strings.Builder
+	for _, w := range list {
+		b.WriteString(w.text)
+	}
+	return b.String()
+}
+
+// endCall reads the open call.
+func (p *Parser) endCall() {
+	calls, err := p.call.read(p.payload(), p.types)
+	if err == nil && len(calls) == 0 {
+		err = errNoCall
+	}
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	p.out.ToolCalls = append(p.out.ToolCalls, calls...)
+	p.held = p.held[:0]
+	p.content.border()
+}
+
+// fail gives the held words back as content and says why.
+func (p *Parser) fail(err error) {
+	p.out.Errors = append(p.out.Errors, &CallError{Family: p.f.name, Text: p.header + join(p.held), Err: err})
+	p.giveBack()
+}
+
+// giveBack makes what was held content; special tokens stay out.
+func (p *Parser) giveBack() {
+	for _, h := range p.held {
+		if !h.special {
+			p.content.add(h)
+		}
+	}
+	p.held = p.held[:0]
+}
+
+// collect moves what the lanes have to say into the delta.
+func (p *Parser) collect() {
+	for _, c := range p.content.ready {
+		p.out.Content += c.text
+		if n := len(p.out.Spans); n > 0 && p.out.Spans[n-1].To == c.at {
+			p.out.Spans[n-1].To += len(c.text)
+		} else {
+			p.out.Spans = append(p.out.Spans, Span{c.at, c.at + len(c.text)})
+		}
+	}
+	for _, r := range p.reasoning.ready {
+		p.out.Reasoning += r.text
+	}
+	p.content.ready, p.reasoning.ready = nil, nil
+}
+
+// lane gathers one kind of text. Glue at a border with something else is held
+// back; it comes out only between texts of the same kind.
+type lane struct {
+	glue     string
+	held     []piece
+	begun    bool // something came out
+	bordered bool // something else stood behind what came out last
+	ready    []piece
+}
+
+func (l *lane) add(w piece) {
+	cut := len(strings.TrimRight(w.text, l.glue))
+	if cut == 0 {
+		l.held = append(l.held, w)
+		return
+	}
+	if l.begun || !l.bordered {
+		l.ready = append(l.ready, l.held...)
+	} else if lead := len(w.text) - len(strings.TrimLeft(w.text, l.glue)); lead > 0 {
+		w, cut = piece{at: w.at + lead, text: w.text[lead:]}, cut-lead
+	}
+	l.held = nil
+	l.ready = append(l.ready, piece{at: w.at, text: w.text[:cut]})
+	if cut < len(w.text) {
+		l.held = []piece{{at: w.at + cut, text: w.text[cut:]}}
+	}
+	l.begun, l.bordered = true, false
+}
+
+func (l *lane) border() { l.bordered = true }
+
+func (l *lane) finish() {
+	if !l.bordered {
+		l.ready = append(l.ready, l.held...)
+	}
+	l.held = nil
+}
+
+// quoted follows JSON and knows whether it is inside a string. A line break
+// cannot be: it ends the string, so that one missing quote does no harm.
+type quoted struct{ in, escaped bool }
+
+func (q *quoted) advance(text string) {
+	for _, c := range []byte(text) {
+		switch {
+		case q.escaped:
+			q.escaped = false
+		case c == '\n':
+			q.in = false
+		case q.in && c == '\\':
+			q.escaped = true
+		case c == '"':
+			q.in = !q.in
+		}
+	}
+}
