@@ -19,8 +19,9 @@ type tally struct {
 
 // pairCounts keeps the count of every pair while words are being merged.
 type pairCounts struct {
-	texts []string // by id
-	order []int32  // by id, where ties go to the lesser; nil: see less
+	texts []string        // by id
+	order []int32         // by id, where ties go to the lesser; nil: see less
+	known map[string]bool // texts that no new token may have; nil: none
 	words []symbols
 	pairs map[pair]*tally
 	queue []candidate // max-heap; see less
@@ -59,13 +60,18 @@ func newPairCounts(words []word, byID bool) *pairCounts {
 	if byID {
 		c.order = printableOrder()
 	}
+	c.count()
+	return c
+}
+
+// count counts the pairs of all words.
+func (c *pairCounts) count() {
 	for i, w := range c.words {
 		for j := range len(w.ids) - 1 {
 			c.add(pair{w.ids[j], w.ids[j+1]}, w.count, int32(i))
 		}
 	}
 	c.enqueue()
-	return c
 }
 
 // printableOrder is the place of each byte when all are ordered by GPT-2's
@@ -128,7 +134,7 @@ func (c *pairCounts) pop(least int64) (pair, bool) {
 			now = t.count
 		}
 		switch {
-		case now < max(least, 1):
+		case now < max(least, 1), c.known != nil && c.known[c.texts[top.left]+c.texts[top.right]]:
 			c.shrink()
 		case now < top.count:
 			c.queue[0].count = now
