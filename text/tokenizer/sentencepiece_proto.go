@@ -26,6 +26,10 @@ type spmFile struct {
 	escape   bool // escape_whitespaces
 
 	denormalizer []byte // of denormalizer_spec: its charsmap
+
+	// apart says that user-defined symbols are cut out of text before anything
+	// else and that pieces out of use may be there, as llama.cpp has it.
+	apart bool
 }
 
 // spmPiece is one entry of the vocabulary.

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,11 +11,34 @@ import (
 // tokenizer.json can only come close, see spec.exact.
 type spmText struct {
 	charsmap charsmap
-	symbols  *trie // user-defined symbols, which are left as they are; nil none
-	prefix   bool  // a space is put in front of any text
-	suffix   bool  // behind it instead
-	collapse bool  // runs of spaces become one, and none stands at the ends
-	escape   bool  // spaces are spelled ▁
+	symbols  *trie   // user-defined symbols, which are left as they are; nil none
+	ids      []int32 // of the symbols
+	prefix   bool    // a space is put in front of any text
+	suffix   bool    // behind it instead
+	collapse bool    // runs of spaces become one, and none stands at the ends
+	escape   bool    // spaces are spelled ▁
+}
+
+// cut divides prepared text at the symbols, which no merge may cross.
+func (s *spmText) cut(text string, yield func(piece string)) {
+	from := 0
+	for at := 0; s.symbols != nil && at < len(text); {
+		n, _ := s.symbols.longest(text[at:])
+		if n == 0 {
+			_, n = utf8.DecodeRuneInString(text[at:])
+			at += n
+			continue
+		}
+		if from < at {
+			yield(text[from:at])
+		}
+		yield(text[at : at+n])
+		at += n
+		from = at
+	}
+	if from < len(text) {
+		yield(text[from:])
+	}
 }
 
 // prefixOf normalises the front of text: how many bytes, and into what. A byte
@@ -35,74 +59,78 @@ func (s *spmText) prefixOf(text string) (n int, to string) {
 	return n, text[:n]
 }
 
-// normalize prepares a whole text. With at, it also says for each byte of the
-// result, and for its end, which byte of text it came from.
-func (s *spmText) normalize(text string, at *[]int32) string {
-	from := 0
+// prepared is text on its way through normalize.
+type prepared struct {
+	in   strand
+	out  []byte
+	from []Span
+}
+
+// put writes text for bytes i up to but without j of the input.
+func (p *prepared) put(text string, i, j int) {
+	p.out = append(p.out, text...)
+	if p.in.from != nil {
+		span := p.in.span(i, j)
+		for range len(text) {
+			p.from = append(p.from, span)
+		}
+	}
+}
+
+// normalize prepares a whole text.
+func (s *spmText) normalize(in strand) strand {
+	text, at := in.text, 0
 	if s.collapse {
-		for from < len(text) {
-			n, to := s.prefixOf(text[from:])
+		for at < len(text) {
+			n, to := s.prefixOf(text[at:])
 			if to != " " {
 				break
 			}
-			from += n
+			at += n
 		}
 	}
-	if from == len(text) {
-		if at != nil {
-			*at = append(*at, int32(from))
-		}
-		return ""
+	if at == len(text) {
+		return strand{}
 	}
-	out := make([]byte, 0, len(text)-from+len(text)/8+8)
-	put := func(to string, from int) {
-		out = append(out, to...)
-		for at != nil && len(*at) < len(out) {
-			*at = append(*at, int32(from))
-		}
-	}
+	p := prepared{in: in, out: make([]byte, 0, len(text)+len(text)/2+8)}
 	space := " "
 	if s.escape {
 		space = spmSpace
 	}
 	if s.prefix && !s.suffix {
-		put(space, from)
+		n, _ := s.prefixOf(text[at:])
+		p.put(space, at, at+n)
 	}
 	after := s.collapse // a space stands in front, or nothing
-	for from < len(text) {
-		n, to := s.prefixOf(text[from:])
+	for at < len(text) {
+		n, to := s.prefixOf(text[at:])
 		for after && strings.HasPrefix(to, " ") {
 			to = to[1:]
 		}
 		if to != "" {
 			after = s.collapse && to[len(to)-1] == ' '
-			for to != "" {
-				i := strings.IndexByte(to, ' ')
-				if i < 0 {
-					i = len(to)
-				}
-				put(to[:i], from)
-				if to = to[i:]; to != "" {
-					put(space, from)
-					to = to[1:]
-				}
+		}
+		for to != "" {
+			i := strings.IndexByte(to, ' ')
+			if i < 0 {
+				i = len(to)
+			}
+			p.put(to[:i], at, at+n)
+			if to = to[i:]; to != "" {
+				p.put(space, at, at+n)
+				to = to[1:]
 			}
 		}
-		from += n
+		at += n
 	}
-	end := len(text)
-	for s.collapse && strings.HasSuffix(string(out[max(0, len(out)-len(space)):]), space) {
-		out = out[:len(out)-len(space)]
-		if at != nil {
-			end = int((*at)[len(out)])
-			*at = (*at)[:len(out)]
+	for s.collapse && bytes.HasSuffix(p.out, []byte(space)) {
+		p.out = p.out[:len(p.out)-len(space)]
+		if p.from != nil {
+			p.from = p.from[:len(p.out)]
 		}
 	}
 	if s.prefix && s.suffix {
-		put(space, end)
+		p.put(space, at, at)
 	}
-	if at != nil {
-		*at = append(*at, int32(end))
-	}
-	return string(out)
+	return strand{text: string(p.out), at: in.at, from: p.from}
 }
