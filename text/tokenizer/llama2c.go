@@ -22,18 +22,38 @@ import (
 // text. The character ▁ (U+2581) in a text is its bytes, so that it comes back;
 // Hugging Face's tokenizers take it for a space.
 func FromLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
-	t, err := readLlama2C(bufio.NewReader(r), vocab)
+	s, err := llama2CSpec(bufio.NewReader(r), vocab)
+	var t *Tokenizer
+	if err == nil {
+		t, err = build(*s)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: llama2.c: %w", err)
 	}
 	return t, nil
 }
 
+// llama2CSize counts the tokens of a file, if it is a tokenizer.bin to its end.
+func llama2CSize(data []byte) (vocab int, ok bool) {
+	if len(data) < 4 {
+		return 0, false
+	}
+	longest := binary.LittleEndian.Uint32(data)
+	for data = data[4:]; len(data) >= 8; vocab++ {
+		n := binary.LittleEndian.Uint32(data[4:])
+		if n < 1 || n > longest || uint64(n) > uint64(len(data)-8) {
+			return 0, false
+		}
+		data = data[8+n:]
+	}
+	return vocab, len(data) == 0
+}
+
 // firstPiece is the id of the first token behind <unk>, <s>, </s> and the bytes.
 const firstPiece = 3 + 256
 
-// readLlama2C grows its tables as it reads, so that a wrong size costs no memory.
-func readLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
+// llama2CSpec grows its tables as it reads, so that a wrong size costs no memory.
+func llama2CSpec(r io.Reader, vocab int) (*spec, error) {
 	if vocab < firstPiece || vocab > maxVocab {
 		return nil, fmt.Errorf("vocabulary size: got %d, want %d (three markers and 256 bytes) to %d", vocab, firstPiece, maxVocab)
 	}
@@ -44,7 +64,7 @@ func readLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
 	if longest < 1 || longest > maxToken {
 		return nil, fmt.Errorf("longest token: got %d bytes, want 1 to %d: %w", longest, maxToken, ErrFormat)
 	}
-	s := spec{normalizer: json.RawMessage(spmNormalizer), decoder: json.RawMessage(spmDecoder), modelSpec: modelSpec{byteful: true, fuse: true}}
+	s := &spec{normalizer: json.RawMessage(spmNormalizer), decoder: json.RawMessage(spmDecoder), modelSpec: modelSpec{byteful: true, fuse: true}}
 	var scores []float32
 	for id := range vocab {
 		score, text, err := readPiece(r, longest)
@@ -64,10 +84,8 @@ func readLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
 	var err error
 	s.postProcessor = s.templateOf(1, -1)
 	const worst = -1e10 // run.c merges nothing that scores no better
-	if s.merges, err = scoreMerges(&s, scores, worst); err != nil {
-		return nil, err
-	}
-	return build(s)
+	s.merges, err = scoreMerges(s, scores, worst)
+	return s, err
 }
 
 // readPiece reads one token and its score; longest is the file's own bound.

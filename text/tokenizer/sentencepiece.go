@@ -24,35 +24,33 @@ import (
 //
 // Errors wrap ErrFormat or ErrUnsupported and name the piece.
 func FromSentencePiece(r io.Reader) (*Tokenizer, error) {
-	t, err := fromSentencePiece(r)
+	data, err := readAll(r)
+	var d draft
+	if err == nil {
+		d, err = sentencePieceDraft(data)
+	}
+	var t *Tokenizer
+	if err == nil {
+		t, err = build(*d.spec)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: SentencePiece model: %w", err)
 	}
+	t.mark(d.bos, d.eos)
 	return t, nil
 }
 
-func fromSentencePiece(r io.Reader) (*Tokenizer, error) {
-	data, err := readAll(r)
-	if err != nil {
-		return nil, err
-	}
+func sentencePieceDraft(data []byte) (d draft, err error) {
 	f, err := readSpm(data)
 	if err != nil {
-		return nil, err
+		return d, err
 	}
 	if len(f.denormalizer) > 0 {
-		return nil, fmt.Errorf("denormalizer_spec: %w: text would not decode as its author meant", ErrUnsupported)
+		return d, fmt.Errorf("denormalizer_spec: %w: text would not decode as its author meant", ErrUnsupported)
 	}
-	s, err := f.spec()
-	if err != nil {
-		return nil, err
-	}
-	t, err := build(*s)
-	if err != nil {
-		return nil, err
-	}
-	t.mark(f.bos, f.eos)
-	return t, nil
+	d = draft{bos: f.bos, eos: f.eos}
+	d.spec, err = f.spec()
+	return d, err
 }
 
 // mark sets the tokens that begin and end a text, where they are special tokens.

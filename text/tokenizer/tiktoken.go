@@ -31,12 +31,20 @@ func LoadTiktoken(path, pattern string, specials map[string]int32) (*Tokenizer, 
 
 // parseTiktoken recovers the merges that the ranks stand for; see recover.go.
 func parseTiktoken(data []byte, pattern string, specials map[string]int32) (*Tokenizer, error) {
+	s, err := tiktokenSpec(data, pattern, specials)
+	if err != nil {
+		return nil, err
+	}
+	return build(*s)
+}
+
+func tiktokenSpec(data []byte, pattern string, specials map[string]int32) (*spec, error) {
 	// A chunk that is a token is taken whole before any merge is tried.
 	pat, err := patternNamed(pattern)
 	if err != nil {
 		return nil, err
 	}
-	s := spec{preTokenizer: preTokenizerOf(pat), decoder: json.RawMessage(byteLevelDecoder), modelSpec: modelSpec{whole: true}}
+	s := &spec{preTokenizer: preTokenizerOf(pat), decoder: json.RawMessage(byteLevelDecoder), modelSpec: modelSpec{whole: true}}
 	lines := bytes.Split(bytes.TrimRight(data, "\n"), []byte("\n"))
 	most := len(lines) + len(specials) + maxHoles
 	for n, line := range lines {
@@ -56,10 +64,8 @@ func parseTiktoken(data []byte, pattern string, specials map[string]int32) (*Tok
 		s.added = append(s.added, added{id: id, content: name, special: true})
 	}
 	slices.SortFunc(s.added, func(x, y added) int { return int(x.id) - int(y.id) })
-	if s.merges, err = rankMerges(&s); err != nil {
-		return nil, err
-	}
-	return build(s)
+	s.merges, err = rankMerges(s)
+	return s, err
 }
 
 // readRank reads one line.
