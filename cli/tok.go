@@ -9,14 +9,12 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
-	"weft/model/tiny"
 	"weft/text/corpus"
 	"weft/text/template"
 	"weft/text/tokenizer"
@@ -204,23 +202,4 @@ func parseIDs(text string, vocab int) ([]int32, error) {
 		ids[i] = int32(n)
 	}
 	return ids, nil
-}
-
-// loadTokenizer reads a tokenizer.json, or that of a model.
-func loadTokenizer(arg string) (*tokenizer.Tokenizer, error) {
-	if slices.Contains(tiny.Names(), arg) {
-		l, err := findModel(arg)
-		if err != nil {
-			return nil, err
-		}
-		return tokenizer.LoadFS(l.files)
-	}
-	return tokenizer.Load(arg)
-}
-
-func tokenizerFlag(c *cobra.Command, path *string) {
-	c.Flags().StringVar(path, "tokenizer", "tokenizer.json", "tokenizer.json `file`, or a model that holds one")
-	_ = c.RegisterFlagCompletionFunc("tokenizer", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return []string{"json"}, cobra.ShellCompDirectiveFilterFileExt
-	})
 }

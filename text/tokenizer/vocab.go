@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // FromVocab reads the two files of GPT-2 and its heirs: a JSON object of tokens
@@ -134,7 +133,7 @@ func wordList(r io.Reader, b *BERT) (*spec, error) {
 		if bertMarker(name) {
 			t.kind = special
 		} else if !marker(name) {
-			capital = capital || strings.ContainsFunc(name, unicode.IsUpper)
+			capital = capital || strings.ContainsAny(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 		}
 		tokens = append(tokens, t)
 	}

@@ -3,6 +3,8 @@ package gguf
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 
 	"weft/internal/mapfile"
@@ -54,6 +56,18 @@ func Open(path string) (*File, error) {
 	}
 	f.unmap = unmap
 	return f, nil
+}
+
+// Is says whether the file at path begins as a GGUF does.
+func Is(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var b [len(magic)]byte
+	_, err = io.ReadFull(f, b[:])
+	return err == nil && string(b[:]) == magic
 }
 
 // Close releases the mapping, and with it what Bytes returned. Values and names

@@ -93,6 +93,9 @@ func TestTensors(t *testing.T) {
 	if err := os.WriteFile(path, two(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if !gguf.Is(path) || gguf.Is(filepath.Dir(path)) || gguf.Is(path+"x") {
+		t.Error("Is does not tell the file from others")
+	}
 	f, err := gguf.Open(path)
 	if err != nil {
 		t.Fatal(err)
