@@ -20,7 +20,7 @@ internal: internal
 vocabulary: chat obs
 services: store bus
 compute: compute/par compute/tensor compute/kernel compute/quant compute/op
-text: text/tokenizer text/template text/corpus
+text: text/tokenizer text/jinja text/template text/corpus
 model: model/nn model model/llama model/weights model/zoo model/tiny
 infer: infer/kv infer/sample infer/engine
 train: train/optim train train/pretrain train/tune train/dist

@@ -1,0 +1,270 @@
+package jinja
+
+func (e *constExpr) eval(m *machine, f *frame) value { return e.v }
+
+func (e *capturedExpr) eval(m *machine, f *frame) value { return f.slots[e.v] }
+
+func (e *nameExpr) eval(m *machine, f *frame) value {
+	if v := *f.at(e.ref); v != nil {
+		return v
+	}
+	return &undefined{msg: quote(e.name) + " is undefined"}
+}
+
+// eval is never reached: an nsExpr is only a target.
+func (e *nsExpr) eval(m *machine, f *frame) value { return none{} }
+
+func (e *listExpr) eval(m *machine, f *frame) value {
+	m.spend(16 * len(e.items))
+	return &list{items: m.evalAll(e.items, f), tuple: e.tuple}
+}
+
+func (m *machine) evalAll(list []expr, f *frame) []value {
+	vals := make([]value, len(list))
+	for i, e := range list {
+		vals[i] = e.eval(m, f)
+	}
+	return vals
+}
+
+func (e *dictExpr) eval(m *machine, f *frame) value {
+	m.spend(64 * len(e.keys))
+	d := newDict(len(e.keys))
+	for i := range e.keys {
+		k := e.keys[i].eval(m, f)
+		v := e.vals[i].eval(m, f)
+		m.line = e.keys[i].pos()
+		m.put(d, k, v)
+	}
+	return d
+}
+
+// put sets a key of a dict that is being built.
+func (m *machine) put(d *dict, k, v value) {
+	h, ok := m.hash(k)
+	if !ok {
+		m.fail("a %s cannot be the key of a dict", typeName(k))
+	}
+	d.set(k, h, v)
+}
+
+func (e *condExpr) eval(m *machine, f *frame) value {
+	m.step()
+	if truth(e.test.eval(m, f)) {
+		return e.then.eval(m, f)
+	}
+	if e.other != nil {
+		return e.other.eval(m, f)
+	}
+	return &undefined{msg: "the inline if is false and has no else"}
+}
+
+func (e *logicExpr) eval(m *machine, f *frame) value {
+	m.step()
+	v := e.left.eval(m, f)
+	if truth(v) == e.or {
+		return v
+	}
+	return e.right.eval(m, f)
+}
+
+func (e *notExpr) eval(m *machine, f *frame) value { return !truth(e.x.eval(m, f)) }
+
+func (e *signExpr) eval(m *machine, f *frame) value {
+	v := e.x.eval(m, f)
+	m.line = e.pos()
+	n, ok := number(v)
+	if !ok {
+		m.defined(v)
+		m.fail("bad operand for unary %s: %s", e.op, typeName(v))
+	}
+	if e.op == "+" {
+		return n
+	}
+	if x, ok := n.(float64); ok {
+		return -x
+	}
+	return m.arithmetic("-", int64(0), n)
+}
+
+func (e *concatExpr) eval(m *machine, f *frame) value {
+	var b builder
+	for _, p := range e.parts {
+		v := p.eval(m, f)
+		m.line = e.pos()
+		m.add(&b, m.str(v))
+	}
+	return b.text()
+}
+
+func (e *binExpr) eval(m *machine, f *frame) value {
+	m.step()
+	a := e.left.eval(m, f)
+	b := e.right.eval(m, f)
+	m.line = e.pos()
+	return m.binary(e.op, a, b)
+}
+
+// binary computes a op b with Python's rules.
+func (m *machine) binary(op string, a, b value) value {
+	if x, ok := number(a); ok {
+		if y, ok := number(b); ok {
+			return m.arithmetic(op, x, y)
+		}
+	}
+	switch x := a.(type) {
+	case *str:
+		y, ok := b.(*str)
+		switch {
+		case op == "%":
+			return m.percent(x, b)
+		case op == "+" && ok:
+			m.room(len(x.s) + len(y.s))
+			if x.safe || y.safe {
+				return concat(escapeHTML(x), escapeHTML(y)).markup()
+			}
+			return concat(x, y)
+		}
+	case *list:
+		if y, ok := b.(*list); ok && op == "+" && x.tuple == y.tuple {
+			m.roomItems(len(x.items) + len(y.items))
+			return &list{items: append(x.items[:len(x.items):len(x.items)], y.items...), tuple: x.tuple}
+		}
+	}
+	if op == "*" {
+		if n, ok := integer(b); ok {
+			if v := m.repeat(a, n); v != nil {
+				return v
+			}
+		} else if n, ok := integer(a); ok {
+			if v := m.repeat(b, n); v != nil {
+				return v
+			}
+		}
+	}
+	m.defined(a)
+	m.defined(b)
+	m.fail("bad operands for %s: %s and %s", op, typeName(a), typeName(b))
+	return nil
+}
+
+// repeat is a sequence times n; nil if v is none.
+func (m *machine) repeat(v value, n value) value {
+	k, ok := n.(int64)
+	if !ok {
+		k = int64(m.opt.MaxOutput) + 1
+	}
+	k = max(k, 0)
+	switch v := v.(type) {
+	case *str:
+		if k > 0 && int64(len(v.s)) > int64(m.opt.MaxOutput)/k {
+			m.room(m.opt.MaxOutput + 1)
+		}
+		m.room(len(v.s) * int(k))
+		var b builder
+		for range min(k, k*int64(len(v.s))) {
+			b.write(v)
+		}
+		return b.text().like(v)
+	case *list:
+		if k > 0 && int64(len(v.items)) > int64(m.opt.MaxOutput)/k {
+			m.roomItems(m.opt.MaxOutput)
+		}
+		m.roomItems(len(v.items) * int(k))
+		l := &list{tuple: v.tuple}
+		for range min(k, k*int64(len(v.items))) {
+			l.items = append(l.items, v.items...)
+		}
+		return l
+	}
+	return nil
+}
+
+// defined fails with the message of an undefined value.
+func (m *machine) defined(v value) {
+	u, ok := v.(*undefined)
+	if !ok {
+		return
+	}
+	if u.unsafe {
+		panic(&Error{m.line, u.msg, ErrUnsafe})
+	}
+	m.fail("%s", u.msg)
+}
+
+func (e *compareExpr) eval(m *machine, f *frame) value {
+	m.step()
+	a := e.first.eval(m, f)
+	for i, op := range e.ops {
+		b := e.rest[i].eval(m, f)
+		m.line = e.pos()
+		if !m.compare(op, a, b) {
+			return false
+		}
+		a = b
+	}
+	return true
+}
+
+func (e *attrExpr) eval(m *machine, f *frame) value {
+	m.step()
+	x := e.x.eval(m, f)
+	m.line = e.pos()
+	return m.attr(x, e.name)
+}
+
+func (e *itemExpr) eval(m *machine, f *frame) value {
+	m.step()
+	x := e.x.eval(m, f)
+	key := e.key.eval(m, f)
+	m.line = e.pos()
+	return m.item(x, key)
+}
+
+func (e *sliceExpr) eval(m *machine, f *frame) value {
+	x := e.x.eval(m, f)
+	var bounds [3]value
+	for i, b := range []expr{e.from, e.to, e.step} {
+		if b != nil {
+			bounds[i] = b.eval(m, f)
+		}
+	}
+	m.line = e.pos()
+	return m.slice(x, bounds[0], bounds[1], bounds[2])
+}
+
+func (e *filterExpr) eval(m *machine, f *frame) value {
+	m.step()
+	if e.def == nil {
+		m.line = e.pos()
+		m.fail("unknown filter %q", e.name)
+	}
+	v := e.x.eval(m, f)
+	a := m.args(&e.args, f)
+	m.line = e.pos()
+	return m.filter(e.name, e.def, v, a)
+}
+
+func (e *testExpr) eval(m *machine, f *frame) value {
+	m.step()
+	if e.def == nil {
+		m.line = e.pos()
+		m.fail("unknown test %q", e.name)
+	}
+	v := e.x.eval(m, f)
+	a := m.args(&e.args, f)
+	m.line = e.pos()
+	return m.filter(e.name, e.def, v, a)
+}
+
+func (e *callExpr) eval(m *machine, f *frame) value {
+	m.step()
+	fn := e.fn.eval(m, f)
+	a := m.args(&e.args, f)
+	if e.block != nil {
+		a.keys = append(a.keys, "caller")
+		a.vals = append(a.vals, &macro{e.block, f})
+	}
+	m.line = e.pos()
+	return m.call(fn, a)
+}

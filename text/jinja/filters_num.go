@@ -1,0 +1,171 @@
+package jinja
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+)
+
+// numberFilters are the filters about numbers.
+func numberFilters() map[string]*filter {
+	return map[string]*filter{
+		"abs": apply("", func(m *machine, v value, a []value) value {
+			n, ok := number(v)
+			if !ok {
+				m.defined(v)
+				m.fail("abs: want a number, got %s", typeName(v))
+			}
+			if f, ok := n.(float64); ok {
+				return math.Abs(f)
+			}
+			return normal(new(big.Int).Abs(toBig(n)))
+		}),
+		"int":            apply("default? base?", filterInt),
+		"float":          apply("default?", filterFloat),
+		"round":          apply("precision? method?", filterRound),
+		"filesizeformat": apply("binary?", fileSize),
+	}
+}
+
+func filterInt(m *machine, v value, a []value) value {
+	m.defined(v)
+	switch v := v.(type) {
+	case *str:
+		m.spend(len(v.s))
+		if n, ok := parseInt(v.s, m.int("int", a[1], 10)); ok {
+			return n
+		}
+		if f, ok := parseFloat(v.s); ok && !math.IsNaN(f) && !math.IsInf(f, 0) {
+			return truncate(f)
+		}
+	case float64:
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			return truncate(v)
+		}
+		if math.IsInf(v, 0) {
+			m.fail("int: cannot convert float infinity to integer")
+		}
+	default:
+		if n, ok := number(v); ok {
+			return n
+		}
+	}
+	if a[0] != nil {
+		return a[0]
+	}
+	return int64(0)
+}
+
+func truncate(f float64) value {
+	z, _ := big.NewFloat(f).Int(nil)
+	return normal(z)
+}
+
+func filterFloat(m *machine, v value, a []value) value {
+	m.defined(v)
+	if t, ok := v.(*str); ok {
+		m.spend(len(t.s))
+		if f, ok := parseFloat(t.s); ok {
+			return f
+		}
+	} else if n, ok := number(v); ok {
+		return m.toFloat(n)
+	}
+	if a[0] != nil {
+		return a[0]
+	}
+	return 0.0
+}
+
+func filterRound(m *machine, v value, a []value) value {
+	prec := m.int("round", a[0], 0)
+	method := "common"
+	if a[1] != nil {
+		method = m.str(a[1]).s
+	}
+	n, ok := number(v)
+	if !ok {
+		m.defined(v)
+		m.fail("round: want a number, got %s", typeName(v))
+	}
+	if prec > 400 || prec < -400 {
+		m.fail("round: precision %d is out of range", prec)
+	}
+	switch method {
+	case "common":
+		if f, ok := n.(float64); ok {
+			return roundFloat(f, prec)
+		}
+		return m.roundInt(n, prec)
+	case "ceil", "floor":
+	default:
+		m.fail("round: method must be common, ceil or floor")
+	}
+	scale := m.arithmetic("**", int64(10), int64(prec))
+	x := m.arithmetic("*", n, scale)
+	if f, ok := x.(float64); ok {
+		if f = math.Floor(f); method == "ceil" {
+			f = math.Ceil(x.(float64))
+		}
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			m.fail("round: cannot convert %s to an int", formatFloat(f))
+		}
+		x = truncate(f)
+	}
+	return m.arithmetic("/", x, scale)
+}
+
+// roundFloat rounds the exact value of f to decimals, halves to even.
+func roundFloat(f float64, prec int) float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return f
+	}
+	if prec >= 0 {
+		g, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', prec, 64), 64)
+		return g
+	}
+	scale := math.Pow(10, float64(-prec))
+	return math.RoundToEven(f/scale) * scale
+}
+
+// roundInt rounds an int to tens, hundreds, ..., halves to even.
+func (m *machine) roundInt(n value, prec int) value {
+	if prec >= 0 {
+		return n
+	}
+	scale := m.arithmetic("**", int64(10), int64(-prec))
+	rest := m.arithmetic("%", n, scale)
+	down := m.arithmetic("-", n, rest)
+	c, _ := compareNumbers(m.arithmetic("*", rest, int64(2)), scale)
+	odd := m.arithmetic("%", m.arithmetic("//", down, scale), int64(2)) == int64(1)
+	if c > 0 || c == 0 && odd {
+		return m.arithmetic("+", down, scale)
+	}
+	return down
+}
+
+func fileSize(m *machine, v value, a []value) value {
+	f, ok := filterFloat(m, v, []value{none{}}).(float64)
+	if !ok {
+		m.fail("filesizeformat: want a number, got %s", typeName(v))
+	}
+	base, suffix := 1000.0, []string{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"}
+	if a[0] != nil && truth(a[0]) {
+		base, suffix = 1024, []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}
+	}
+	switch {
+	case f == 1:
+		return author("1 Byte")
+	case f < base:
+		return author(fmt.Sprintf("%d Bytes", int64(f)))
+	}
+	unit := base
+	for i, s := range suffix {
+		unit *= base
+		if f < unit || i == len(suffix)-1 {
+			return author(strconv.FormatFloat(base*f/unit, 'f', 1, 64) + " " + s)
+		}
+	}
+	return nil
+}

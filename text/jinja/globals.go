@@ -1,0 +1,107 @@
+package jinja
+
+// maxRange is the longest range that Jinja's sandbox allows.
+const maxRange = 100_000
+
+// globals are the functions that every template has.
+func globals() map[string]*function {
+	table := map[string]*function{}
+	def := func(name, spec string, call func(m *machine, a []value) value) {
+		s := signature(spec)
+		table[name] = &function{name, func(m *machine, a *args) value { return call(m, m.bind(name, s, a)) }}
+	}
+	def("range", "/ start stop? step?", makeRange)
+	def("raise_exception", "message", func(m *machine, a []value) value {
+		panic(&RaisedError{m.line, m.str(a[0]).s})
+	})
+	def("strftime_now", "format", func(m *machine, a []value) value {
+		t := m.text("strftime_now", a[0])
+		return derived(m.strftime(t.s, m.opt.Now()), t)
+	})
+	def("joiner", "sep?", func(m *machine, a []value) value {
+		var sep value = author(", ")
+		if a[0] != nil {
+			sep = a[0]
+		}
+		used := false
+		return &function{"joiner", func(m *machine, a *args) value {
+			if used {
+				return sep
+			}
+			used = true
+			return author("")
+		}}
+	})
+	table["dict"] = &function{"dict", func(m *machine, a *args) value { return m.makeDict("dict", a) }}
+	table["namespace"] = &function{"namespace", func(m *machine, a *args) value {
+		return &namespace{m.makeDict("namespace", a)}
+	}}
+	table["cycler"] = &function{"cycler", func(m *machine, a *args) value {
+		if a.noKeywords(m, "cycler"); len(a.pos) == 0 {
+			m.fail("cycler: no items given")
+		}
+		return &cycler{items: a.pos}
+	}}
+	table["lipsum"] = &function{"lipsum", func(m *machine, a *args) value {
+		m.fail("lipsum is not supported in chat templates")
+		return nil
+	}}
+	return table
+}
+
+func makeRange(m *machine, a []value) value {
+	arg := func(v value) int64 {
+		if v == nil {
+			m.fail("range: argument is missing")
+		}
+		return int64(m.int("range", v, 0))
+	}
+	s := span{step: 1}
+	stop := arg(a[0])
+	if a[1] != nil {
+		s.start, stop = stop, arg(a[1])
+	}
+	if a[2] != nil {
+		if s.step = arg(a[2]); s.step == 0 {
+			m.fail("range: the step must not be zero")
+		}
+	}
+	switch {
+	case s.step > 0 && stop > s.start:
+		s.n = (stop-s.start-1)/s.step + 1
+	case s.step < 0 && stop < s.start:
+		s.n = (s.start-stop-1)/-s.step + 1
+	}
+	if s.n > maxRange {
+		m.limit("a range of %d numbers, want at most %d", s.n, maxRange)
+	}
+	return s
+}
+
+// makeDict is dict(mapping or pairs, **keywords).
+func (m *machine) makeDict(name string, a *args) *dict {
+	if len(a.pos) > 1 {
+		m.fail("%s: got %d arguments, want at most 1", name, len(a.pos))
+	}
+	d := newDict(len(a.keys))
+	if len(a.pos) == 1 {
+		if from, ok := a.pos[0].(*dict); ok {
+			m.spend(64 * len(from.keys))
+			for i, k := range from.keys {
+				m.put(d, k, from.vals[i])
+			}
+		} else {
+			for i, pair := range m.items(a.pos[0]) {
+				kv := m.items(pair)
+				if len(kv) != 2 {
+					m.fail("%s: item %d has %d values, want a pair", name, i, len(kv))
+				}
+				m.put(d, kv[0], kv[1])
+			}
+		}
+	}
+	for i, k := range a.keys {
+		d.set(author(k), hash{kind: 's', s: k}, a.vals[i])
+	}
+	return d
+}

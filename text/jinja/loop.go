@@ -1,0 +1,140 @@
+package jinja
+
+// loop is the variable loop. It looks at most one item ahead.
+type loop struct {
+	index         int // from 0
+	depth         int // from 0
+	again         func(v value) *str
+	m             *machine
+	over          value // what is looped over; nil if its length is unknown
+	it            func() (value, bool)
+	length        int // -1: not counted yet
+	peeked        bool
+	after         value // the item peeked at; nil at the end
+	before, now   value
+	lastChanged   []value
+	changedBefore bool
+}
+
+func (l *loop) start(m *machine, over value, it func() (value, bool)) {
+	l.m, l.over, l.it, l.index, l.length = m, over, it, -1, -1
+}
+
+// next moves on.
+func (l *loop) next() (value, bool) {
+	v, ok := l.peek()
+	if !ok {
+		return nil, false
+	}
+	l.peeked, l.after = false, nil
+	l.index++
+	l.before, l.now = l.now, v
+	return v, true
+}
+
+func (l *loop) peek() (value, bool) {
+	if !l.peeked || l.after == nil {
+		l.after, _ = l.it()
+		l.peeked = true
+	}
+	return l.after, l.after != nil
+}
+
+// len counts the items; of an iterator it takes them all first.
+func (l *loop) len() int {
+	if l.length >= 0 {
+		return l.length
+	}
+	if n, ok := l.m.len(l.over); ok {
+		l.length = n
+		return n
+	}
+	var rest []value
+	for {
+		v, ok := l.it()
+		if !ok {
+			break
+		}
+		l.m.step()
+		rest = append(rest, v)
+	}
+	l.length = len(rest) + l.index + 1
+	if l.after != nil {
+		l.length++
+	}
+	l.it = func() (value, bool) {
+		if len(rest) == 0 {
+			return nil, false
+		}
+		v := rest[0]
+		rest = rest[1:]
+		return v, true
+	}
+	return l.length
+}
+
+// attr is an attribute of the loop; nil if there is none of that name.
+func (l *loop) attr(name string) value {
+	switch name {
+	case "index":
+		return int64(l.index + 1)
+	case "index0":
+		return int64(l.index)
+	case "revindex":
+		return int64(l.len() - l.index)
+	case "revindex0":
+		return int64(l.len() - l.index - 1)
+	case "length":
+		return int64(l.len())
+	case "first":
+		return l.index == 0
+	case "last":
+		_, more := l.peek()
+		return !more
+	case "depth":
+		return int64(l.depth + 1)
+	case "depth0":
+		return int64(l.depth)
+	case "previtem":
+		if l.index == 0 {
+			return &undefined{msg: "there is no previous item"}
+		}
+		return l.before
+	case "nextitem":
+		if v, ok := l.peek(); ok {
+			return v
+		}
+		return &undefined{msg: "there is no next item"}
+	case "cycle":
+		return &function{"cycle", l.cycle}
+	case "changed":
+		return &function{"changed", l.changed}
+	}
+	return nil
+}
+
+func (l *loop) cycle(m *machine, a *args) value {
+	a.noKeywords(m, "cycle")
+	if len(a.pos) == 0 {
+		m.fail("loop.cycle: no items given")
+	}
+	return a.pos[l.index%len(a.pos)]
+}
+
+func (l *loop) changed(m *machine, a *args) value {
+	a.noKeywords(m, "changed")
+	same := l.changedBefore && len(l.lastChanged) == len(a.pos)
+	for i := 0; same && i < len(a.pos); i++ {
+		same = m.equal(l.lastChanged[i], a.pos[i])
+	}
+	l.lastChanged, l.changedBefore = a.pos, true
+	return !same
+}
+
+func (l *loop) call(m *machine, a *args) value {
+	v := m.bind("loop", signature("iterable"), a)
+	if l.again == nil {
+		m.fail("the loop must be marked recursive to be called")
+	}
+	return l.again(v[0])
+}

@@ -1,0 +1,489 @@
+package jinja
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// stringMethods are the methods of str. Those that cut or join keep the origin
+// of every byte; of Markup they give Markup.
+func stringMethods() map[string]method {
+	def := func(spec string, call func(m *machine, t *str, a []value) value) method {
+		return method{sig: signature(spec), call: func(m *machine, self value, a []value) value {
+			t := self.(*str)
+			m.spend(len(t.s))
+			return call(m, t, a)
+		}}
+	}
+	trim := func(left, right bool) method {
+		return def("/ chars?", func(m *machine, t *str, a []value) value { return m.strip(t, a[0], left, right) })
+	}
+	is := func(test func(string) bool) method {
+		return def("/", func(m *machine, t *str, a []value) value { return test(t.s) })
+	}
+	cased := func(fn func(string) string) method {
+		return def("/", func(m *machine, t *str, a []value) value { return derived(fn(t.s), t).like(t) })
+	}
+	methods := map[string]method{
+		"strip": trim(true, true), "lstrip": trim(true, false), "rstrip": trim(false, true),
+		"upper": cased(upper), "lower": cased(lower), "title": cased(title), "capitalize": cased(capitalize),
+		"swapcase": cased(swapcase), "casefold": cased(casefold),
+		"split":      def("sep? maxsplit?", func(m *machine, t *str, a []value) value { return m.split(t, a, false) }),
+		"rsplit":     def("sep? maxsplit?", func(m *machine, t *str, a []value) value { return m.split(t, a, true) }),
+		"splitlines": def("keepends?", strSplitLines),
+		"partition":  def("/ sep", func(m *machine, t *str, a []value) value { return m.partition(t, a[0], false) }),
+		"rpartition": def("/ sep", func(m *machine, t *str, a []value) value { return m.partition(t, a[0], true) }),
+		"startswith": def("/ prefix start? end?", func(m *machine, t *str, a []value) value { return m.affix(t, a, strings.HasPrefix) }),
+		"endswith":   def("/ suffix start? end?", func(m *machine, t *str, a []value) value { return m.affix(t, a, strings.HasSuffix) }),
+		"find":       def("/ sub start? end?", func(m *machine, t *str, a []value) value { return m.find(t, a, false) }),
+		"rfind":      def("/ sub start? end?", func(m *machine, t *str, a []value) value { return m.find(t, a, true) }),
+		"index":      def("/ sub start? end?", func(m *machine, t *str, a []value) value { return m.mustFind(t, a, false) }),
+		"rindex":     def("/ sub start? end?", func(m *machine, t *str, a []value) value { return m.mustFind(t, a, true) }),
+		"count":      def("/ sub start? end?", strCount),
+		"replace":    def("/ old new count?", strReplace),
+		"join":       def("/ iterable", strJoin),
+		"removeprefix": def("/ prefix", func(m *machine, t *str, a []value) value {
+			n := len(t.s) - len(strings.TrimPrefix(t.s, m.text("removeprefix", a[0]).s))
+			return t.sub(n, len(t.s))
+		}),
+		"removesuffix": def("/ suffix", func(m *machine, t *str, a []value) value {
+			return t.sub(0, len(strings.TrimSuffix(t.s, m.text("removesuffix", a[0]).s)))
+		}),
+		"zfill":      def("/ width", strZfill),
+		"ljust":      def("/ width fillchar?", func(m *machine, t *str, a []value) value { return m.justify(t, a, '<') }),
+		"rjust":      def("/ width fillchar?", func(m *machine, t *str, a []value) value { return m.justify(t, a, '>') }),
+		"center":     def("/ width fillchar?", func(m *machine, t *str, a []value) value { return m.justify(t, a, '^') }),
+		"expandtabs": def("tabsize?", strExpandTabs),
+		"format": {sig: signature("*"), raw: func(m *machine, self value, a *args) value {
+			return m.format(self.(*str), a)
+		}},
+		"format_map": def("/ mapping", func(m *machine, t *str, a []value) value {
+			d, ok := a[0].(*dict)
+			if !ok {
+				m.fail("format_map: want a dict, got %s", typeName(a[0]))
+			}
+			return m.format(t, mapping(d))
+		}),
+	}
+	for name, test := range charTests() {
+		methods[name] = is(test)
+	}
+	for _, name := range []string{"encode", "translate", "maketrans"} { // there, but of no use in a text
+		methods[name] = method{sig: signature("*"), raw: func(m *machine, self value, a *args) value {
+			m.fail("str.%s is not supported in templates", name)
+			return nil
+		}}
+	}
+	return methods
+}
+
+// mapping is a dict as keyword arguments.
+func mapping(d *dict) *args {
+	a := &args{}
+	for i, k := range d.keys {
+		if k, ok := k.(*str); ok {
+			a.keys = append(a.keys, k.s)
+			a.vals = append(a.vals, d.vals[i])
+		}
+	}
+	return a
+}
+
+// text is an argument that must be a str.
+func (m *machine) text(name string, v value) *str {
+	t, ok := v.(*str)
+	if !ok {
+		m.defined(v)
+		m.fail("%s: want a str, got %s", name, typeName(v))
+	}
+	return t
+}
+
+// int is an argument that must be an int; a nil one is the default.
+func (m *machine) int(name string, v value, missing int) int {
+	if v == nil {
+		return missing
+	}
+	n, ok := integer(v)
+	if !ok {
+		m.defined(v)
+		m.fail("%s: want an int, got %s", name, typeName(v))
+	}
+	i, ok := n.(int64)
+	if !ok || i > 1<<40 || i < -1<<40 {
+		m.fail("%s: the int is too large", name)
+	}
+	return int(i)
+}
+
+// strip cuts white space, or characters of a set, off the ends.
+func (m *machine) strip(t *str, chars value, left, right bool) *str {
+	cut := isSpace
+	if chars != nil && chars != (none{}) {
+		set := m.text("strip", chars).s
+		cut = func(r rune) bool { return strings.ContainsRune(set, r) }
+	}
+	from, to := 0, len(t.s)
+	if left {
+		from = to - len(strings.TrimLeftFunc(t.s, cut))
+	}
+	if right {
+		to = from + len(strings.TrimRightFunc(t.s[from:], cut))
+	}
+	return t.sub(from, to)
+}
+
+// split is str.split and str.rsplit.
+func (m *machine) split(t *str, a []value, fromRight bool) value {
+	limit := m.int("split", a[1], -1)
+	if limit < 0 {
+		limit = len(t.s) + 1
+	}
+	var parts []value
+	switch {
+	case a[0] == nil || a[0] == none{}:
+		parts = splitSpace(t, limit, fromRight)
+	default:
+		sep := m.text("split", a[0]).s
+		if sep == "" {
+			m.fail("split: the separator is empty")
+		}
+		parts = splitText(t, sep, limit, fromRight)
+	}
+	m.roomItems(len(parts))
+	return &list{items: parts}
+}
+
+func splitText(t *str, sep string, limit int, fromRight bool) []value {
+	var parts []value
+	from, to := 0, len(t.s)
+	for ; limit > 0; limit-- {
+		rest := t.s[from:to]
+		if fromRight {
+			i := strings.LastIndex(rest, sep)
+			if i < 0 {
+				break
+			}
+			parts = append(parts, t.sub(i+len(sep), to))
+			to = i
+			continue
+		}
+		i := strings.Index(rest, sep)
+		if i < 0 {
+			break
+		}
+		parts = append(parts, t.sub(from, from+i))
+		from += i + len(sep)
+	}
+	parts = append(parts, t.sub(from, to))
+	if fromRight {
+		reverse(parts)
+	}
+	return parts
+}
+
+// splitSpace splits at runs of white space; none is left at the ends.
+func splitSpace(t *str, limit int, fromRight bool) []value {
+	var parts []value
+	if fromRight {
+		to := len(t.s)
+		for {
+			to = len(strings.TrimRightFunc(t.s[:to], isSpace))
+			if to == 0 {
+				break
+			}
+			from := lastSpace(t.s[:to])
+			if limit--; limit < 0 {
+				from = 0
+			}
+			parts = append(parts, t.sub(from, to))
+			to = from
+		}
+		reverse(parts)
+		return parts
+	}
+	from := 0
+	for {
+		from = len(t.s) - len(strings.TrimLeftFunc(t.s[from:], isSpace))
+		if from == len(t.s) {
+			return parts
+		}
+		to := strings.IndexFunc(t.s[from:], isSpace)
+		if limit--; limit < 0 || to < 0 {
+			to = len(t.s) - from
+		}
+		parts = append(parts, t.sub(from, from+to))
+		from += to
+	}
+}
+
+// lastSpace is the offset behind the last white space of s, or 0.
+func lastSpace(s string) int {
+	i := strings.LastIndexFunc(s, isSpace)
+	if i < 0 {
+		return 0
+	}
+	_, n := utf8.DecodeRuneInString(s[i:])
+	return i + n
+}
+
+func reverse(list []value) {
+	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
+		list[i], list[j] = list[j], list[i]
+	}
+}
+
+func strSplitLines(m *machine, t *str, a []value) value {
+	keep := a[0] != nil && truth(a[0])
+	var parts []value
+	for from := 0; from < len(t.s); {
+		end, after := lineEnd(t.s, from)
+		if keep {
+			end = after
+		}
+		parts = append(parts, t.sub(from, end))
+		from = after
+	}
+	m.roomItems(len(parts))
+	return &list{items: parts}
+}
+
+// lineEnd finds the end of the line that starts at from, and that of its line
+// break.
+func lineEnd(s string, from int) (end, after int) {
+	for i, r := range s[from:] {
+		switch r {
+		case '\r':
+			if strings.HasPrefix(s[from+i+1:], "\n") {
+				return from + i, from + i + 2
+			}
+			fallthrough
+		case '\n', '\v', '\f', 0x1c, 0x1d, 0x1e, 0x85, 0x2028, 0x2029:
+			return from + i, from + i + utf8.RuneLen(r)
+		}
+	}
+	return len(s), len(s)
+}
+
+func (m *machine) partition(t *str, sep value, fromRight bool) value {
+	s := m.text("partition", sep)
+	if s.s == "" {
+		m.fail("partition: the separator is empty")
+	}
+	i := strings.Index(t.s, s.s)
+	if fromRight {
+		i = strings.LastIndex(t.s, s.s)
+	}
+	empty := t.sub(0, 0)
+	switch {
+	case i >= 0:
+		return tuple(t.sub(0, i), t.sub(i, i+len(s.s)), t.sub(i+len(s.s), len(t.s)))
+	case fromRight:
+		return tuple(empty, empty, t)
+	}
+	return tuple(t, empty, empty)
+}
+
+// within is the part of a string between two optional character positions, and
+// the position where it starts; ok is false if that lies behind the end.
+func (m *machine) within(t *str, from, to value) (s string, start int, ok bool) {
+	if (from == nil || from == none{}) && (to == nil || to == none{}) {
+		return t.s, 0, true
+	}
+	n := t.chars()
+	if i, given := m.bound(from); given {
+		if start = i; i < 0 {
+			start = max(i+n, 0)
+		}
+	}
+	end := n
+	if i, given := m.bound(to); given {
+		if i < 0 {
+			i = max(i+n, 0)
+		}
+		end = min(i, n)
+	}
+	if start > end {
+		return "", start, false
+	}
+	at := t.offset(start)
+	return t.s[at : at+byteOffset(t.s[at:], end-start)], start, true
+}
+
+// affix is startswith and endswith, of one str or a tuple of them.
+func (m *machine) affix(t *str, a []value, has func(s, affix string) bool) value {
+	s, _, ok := m.within(t, a[1], a[2])
+	l, isTuple := a[0].(*list)
+	if !isTuple || !l.tuple {
+		l = tuple(a[0])
+	}
+	for _, x := range l.items {
+		if has(s, m.text("startswith or endswith", x).s) && ok {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *machine) find(t *str, a []value, last bool) value {
+	sub := m.text("find", a[0]).s
+	s, start, ok := m.within(t, a[1], a[2])
+	i := strings.Index(s, sub)
+	if last {
+		i = strings.LastIndex(s, sub)
+	}
+	if i < 0 || !ok {
+		return int64(-1)
+	}
+	return int64(start + utf8.RuneCountInString(s[:i]))
+}
+
+func (m *machine) mustFind(t *str, a []value, last bool) value {
+	i := m.find(t, a, last)
+	if i == int64(-1) {
+		m.fail("index: %s is not in the text", quote(m.text("index", a[0]).s))
+	}
+	return i
+}
+
+func strCount(m *machine, t *str, a []value) value {
+	sub := m.text("count", a[0]).s
+	s, _, ok := m.within(t, a[1], a[2])
+	if !ok {
+		return int64(0)
+	}
+	return int64(strings.Count(s, sub))
+}
+
+func strReplace(m *machine, t *str, a []value) value {
+	with := m.text("replace", a[1])
+	if t.safe {
+		with = escapeHTML(with)
+	}
+	return m.replace(t, m.text("replace", a[0]).s, with, m.int("replace", a[2], -1)).like(t)
+}
+
+// replace puts with in the place of the first n times old; n < 0: of all.
+func (m *machine) replace(t *str, old string, with *str, n int) *str {
+	if most := strings.Count(t.s, old); n < 0 || n > most {
+		n = most
+	}
+	if n == 0 {
+		return t.plain()
+	}
+	m.room(len(t.s) + n*max(len(with.s)-len(old), 0))
+	var b builder
+	at := 0
+	for i := range n {
+		end := at + strings.Index(t.s[at:], old)
+		if old == "" && i > 0 { // between the characters
+			end = at + byteOffset(t.s[at:], 1)
+		}
+		b.write(t.sub(at, end))
+		b.write(with)
+		at = end + len(old)
+	}
+	b.write(t.sub(at, len(t.s)))
+	return b.text()
+}
+
+func strJoin(m *machine, t *str, a []value) value {
+	it := m.iter(a[0])
+	var b builder
+	for i := 0; ; i++ {
+		v, ok := it()
+		if !ok {
+			return b.text().like(t)
+		}
+		m.step()
+		part, isStr := v.(*str)
+		switch {
+		case t.safe:
+			part = escapeHTML(m.soft(v))
+		case !isStr:
+			m.fail("join: item %d is a %s, want a str", i, typeName(v))
+		}
+		if i > 0 {
+			b.write(t)
+		}
+		m.add(&b, part)
+	}
+}
+
+// justify pads to a width in characters.
+func (m *machine) justify(t *str, a []value, align byte) value {
+	fill := author(" ")
+	if a[1] != nil {
+		if fill = m.text("fillchar", a[1]); fill.chars() != 1 {
+			m.fail("justify: the fill must be one character")
+		}
+	}
+	n := m.int("justify", a[0], 0) - t.chars()
+	if n <= 0 {
+		return t
+	}
+	left := 0
+	switch align {
+	case '>':
+		left = n
+	case '^':
+		left = n/2 + n&(n+t.chars())&1
+	}
+	m.room(len(t.s) + n*len(fill.s))
+	return concat(derived(strings.Repeat(fill.s, left), fill), t, derived(strings.Repeat(fill.s, n-left), fill)).like(t)
+}
+
+func strZfill(m *machine, t *str, a []value) value {
+	n := m.int("zfill", a[0], 0) - t.chars()
+	if n <= 0 {
+		return t
+	}
+	m.room(len(t.s) + n)
+	sign := 0
+	if t.s != "" && (t.s[0] == '+' || t.s[0] == '-') {
+		sign = 1
+	}
+	return concat(t.sub(0, sign), author(strings.Repeat("0", n)), t.sub(sign, len(t.s))).like(t)
+}
+
+func strExpandTabs(m *machine, t *str, a []value) value {
+	size := m.int("expandtabs", a[0], 8)
+	m.room(len(t.s) + strings.Count(t.s, "\t")*max(size, 0))
+	var b builder
+	col, from := 0, 0
+	for i, r := range t.s {
+		switch r {
+		case '\t':
+			b.write(t.sub(from, i))
+			if size > 0 {
+				b.writeString(strings.Repeat(" ", size-col%size), t.sub(i, i+1).origin)
+				col += size - col%size
+			}
+			from = i + 1
+		case '\n', '\r':
+			col = 0
+		default:
+			col++
+		}
+	}
+	b.write(t.sub(from, len(t.s)))
+	return b.text().like(t)
+}
+
+// asciiDigits turns the decimal digits of other scripts into ASCII.
+func asciiDigits(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf || !unicode.Is(unicode.Nd, r) {
+			return r
+		}
+		zero := r // digits stand in tens, in order
+		for r-zero < 9 && unicode.Is(unicode.Nd, zero-1) {
+			zero--
+		}
+		return '0' + (r-zero)%10
+	}, s)
+}
