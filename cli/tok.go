@@ -6,77 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
-	"weft/text/corpus"
-	"weft/text/template"
 	"weft/text/tokenizer"
 )
 
 func (e *env) tokCmd() *cobra.Command {
-	return group("tok", "Train, run and look at tokenizers", e.tokTrainCmd(), e.tokEncodeCmd(), e.tokDecodeCmd())
-}
-
-func (e *env) tokTrainCmd() *cobra.Command {
-	var o tokenizer.TrainOptions
-	var out, tmpl string
-	c := &cobra.Command{
-		Use:   "train PATH",
-		Short: "Train a byte-level BPE tokenizer on a text file, jsonl file or folder",
-		Args:  exactArgs("PATH"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := template.Named(tmpl)
-			if err != nil {
-				return err
-			}
-			if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-				return fmt.Errorf("make the folder for the tokenizer: %w", err)
-			}
-			o.Special = append(o.Special, t.Specials()...)
-			bar := e.progress("merges")
-			o.Progress = func(done, total int) { bar.set(done, total, "") }
-			tok, err := tokenizer.Train(cmd.Context(), texts(args[0]), o)
-			bar.end()
-			if err != nil {
-				return err
-			}
-			if err := tok.Save(out); err != nil {
-				return err
-			}
-			if e.json {
-				return json.NewEncoder(e.out).Encode(map[string]any{"path": out, "vocab": tok.VocabSize(), "hash": tok.Hash()})
-			}
-			fmt.Fprintf(e.out, "%s: %d tokens, hash %.12s\n", out, tok.VocabSize(), tok.Hash())
-			return nil
-		},
-	}
-	f := c.Flags()
-	f.StringVarP(&out, "out", "o", "tokenizer.json", "where to write the tokenizer")
-	f.IntVar(&o.VocabSize, "vocab", 4096, "vocabulary size, special tokens included")
-	f.IntVar(&o.MinFreq, "min-freq", 2, "merge only pairs seen this often")
-	f.StringVar(&o.Pattern, "pattern", "gpt2", "pre-tokenizer: "+strings.Join(tokenizer.Patterns(), ", "))
-	f.StringSliceVar(&o.Special, "special", nil, "more special tokens, beside those of the template")
-	f.IntVar(&o.Reserved, "reserved", 0, "placeholder ids kept for later")
-	f.StringVar(&tmpl, "template", "weft", "chat template whose markers become special tokens: weft or chatml")
-	return c
-}
-
-// texts yields the documents' texts of a corpus path.
-func texts(path string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for doc, err := range corpus.Documents(path) {
-			if !yield(doc.Text, err) || err != nil {
-				return
-			}
-		}
-	}
+	return group("tok", "Train, run and look at tokenizers", e.tokTrainCmd(), e.tokEncodeCmd(), e.tokDecodeCmd(),
+		e.tokCompareCmd(), e.tokAuditCmd(), e.tokInspectCmd(), e.tokStudyCmd(), e.tokExpandCmd(), e.tokClaimCmd())
 }
 
 func (e *env) tokEncodeCmd() *cobra.Command {

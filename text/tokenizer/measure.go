@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode"
@@ -72,10 +73,15 @@ func (m Measure) BytesPerToken() float64 { return ratio(m.Bytes, m.Tokens) }
 // TokensPerChar is how much a character costs.
 func (m Measure) TokensPerChar() float64 { return ratio(m.Tokens, m.Chars) }
 
+// longWord is the mean characters of a word from which spaces seem to divide
+// something else than words.
+const longWord = 20
+
 // Fertility is the mean number of tokens of a word. There is none for text whose
-// letters are mostly of scripts without spaces between words.
+// letters are mostly of scripts without spaces between words, or that has so few
+// spaces that they cannot stand between words.
 func (m Measure) Fertility() (float64, bool) {
-	return ratio(m.Tokens, m.Words), m.Words > 0 && m.Spaced >= m.Unspaced
+	return ratio(m.Tokens, m.Words), m.Words > 0 && m.Spaced >= m.Unspaced && m.Chars < longWord*m.Words
 }
 
 // PartialShare is the share of tokens that hold only a part of a character.
@@ -145,20 +151,26 @@ func whatIsLost(a, b string) []string {
 		{"compatibility forms", norm.NFKC.String},
 		{"accents", func(s string) string { return without(norm.NFD.String(s), unicode.Mn) }},
 	}
-	var best []string
-	for set := 1; set < 1<<len(steps); set++ {
-		x, y, names := a, b, []string(nil)
+	all := 1<<len(steps) - 1
+	left := func(set int) (names []string, same bool) {
+		x, y := a, b
 		for i, s := range steps {
 			if set>>i&1 == 1 {
 				x, y, names = s.fold(x), s.fold(y), append(names, s.name)
 			}
 		}
-		if (best == nil || len(names) < len(best)) && x == y {
-			best = names
-		}
+		return names, x == y
 	}
-	if best == nil {
+	best, same := left(all)
+	if !same {
 		return []string{"text"}
+	}
+	for set := range all {
+		if bits.OnesCount(uint(set)) < len(best) {
+			if names, same := left(set); same {
+				best = names
+			}
+		}
 	}
 	return best
 }
