@@ -204,7 +204,10 @@ func (t *translator) number(c rune) (set, error) {
 
 const (
 	spaceItems = `\s` // White_Space in regexp2 too; \d is \p{Nd}
-	alphabetic = `\p{L}\p{Nl}\p{Other_Alphabetic}`
+
+	// Unicode 16, which the dialects have, counts small letters on top of others
+	// as alphabetic.
+	alphabetic = `\p{L}\p{Nl}\p{Other_Alphabetic}\u0363-\u036F\u1DD3-\u1DE6`
 )
 
 // wordClass is \w. Oniguruma has six numbers of Latin-1 in it.

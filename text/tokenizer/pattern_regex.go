@@ -52,9 +52,9 @@ func compile(regex string, d dialect) (*pattern, error) {
 // each cuts s: it calls yield for every match, and with match false for every
 // stretch between matches, in order, as byte ranges that together cover s. A
 // match may be empty (a look-ahead that marks a border); an empty one that
-// touches the match in front of it does not count, as in the libraries that the
-// patterns were written for. Errors wrap ErrPattern; what was yielded before
-// stands.
+// touches the match in front of it does not count, and an empty text has none, as
+// in the libraries that the patterns were written for. Errors wrap ErrPattern;
+// what was yielded before stands.
 func (p *pattern) each(s string, yield func(start, end int, match bool)) error {
 	if p.next != nil {
 		for i := 0; i < len(s); {
@@ -62,6 +62,9 @@ func (p *pattern) each(s string, yield func(start, end int, match bool)) error {
 			yield(i, end, true)
 			i = end
 		}
+		return nil
+	}
+	if s == "" {
 		return nil
 	}
 	// Bytes that are not UTF-8 become one U+FFFD each, here and in `bytes`.

@@ -138,7 +138,7 @@ func TestEscapeSets(t *testing.T) {
 		}
 	}
 	alpha := func(r rune) bool {
-		return unicode.In(r, unicode.L, unicode.Nl, unicode.Other_Alphabetic)
+		return unicode.In(r, unicode.L, unicode.Nl, unicode.Other_Alphabetic) || 0x363 <= r && r <= 0x36f || 0x1dd3 <= r && r <= 0x1de6
 	}
 	for regex, in := range map[string]func(rune) bool{
 		`\s`:      func(r rune) bool { return unicode.Is(unicode.White_Space, r) },

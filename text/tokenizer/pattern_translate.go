@@ -289,9 +289,9 @@ func (t *translator) escape() error {
 	case c == 'Z':
 		t.pos += 2
 		t.emit(`(?=\n*\z)`)
-	case t.onig && (c == 'R' || c == 'X' || c == 'N' || c == 'O'):
+	case t.onig && (c == 'R' || c == 'N' || c == 'O'):
 		t.pos += 2
-		t.emit(map[byte]string{'R': breaks, 'X': `\X`, 'N': `[^\n]`, 'O': `[\s\S]`}[c])
+		t.emit(map[byte]string{'R': breaks, 'N': `[^\n]`, 'O': `[\s\S]`}[c])
 	case '1' <= c && c <= '9':
 		from := t.pos
 		for t.pos++; t.pos < len(t.src) && '0' <= t.src[t.pos] && t.src[t.pos] <= '9'; t.pos++ {
