@@ -5,6 +5,7 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 )
 
@@ -24,6 +25,7 @@ const (
 type Message struct {
 	Role       Role       `json:"role"`
 	Content    string     `json:"content"`
+	Reasoning  string     `json:"reasoning_content,omitempty"` // of an assistant, in front of its content; templates without a form for it leave it out
 	Name       string     `json:"name,omitempty"`
 	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`   // of an assistant, behind its content
 	ToolCallID string     `json:"tool_call_id,omitempty"` // of a tool's result: the call it answers
@@ -50,7 +52,10 @@ type Request struct {
 	Prompt    string
 	PromptIDs []int32
 	Tools     []Tool // what the model may call; only with Messages; none
-	Continue  bool   // go on with the last message, an assistant's, instead of answering it; off
+	// TemplateArgs are variables for the chat template, such as
+	// enable_thinking; only with Messages; none.
+	TemplateArgs map[string]json.RawMessage
+	Continue     bool // go on with the last message, an assistant's, instead of answering it; off
 
 	Sampling  Sampling
 	MaxTokens int      // up to the context when zero; negative: none, for an echo alone
@@ -81,12 +86,13 @@ type TokenLogprob struct {
 	Top     []TokenLogprob
 }
 
-// Delta is one piece of an answer. Text is always valid UTF-8; pieces of a
-// character wait for the rest. Tool calls come whole, in the order made, and
-// behind the text. The last delta has Finish and Usage.
+// Delta is one piece of an answer. Text and Reasoning are always valid UTF-8;
+// pieces of a character wait for the rest. Tool calls come whole, in the order
+// made, and behind the text. The last delta has Finish and Usage.
 type Delta struct {
 	Text      string
-	Logprobs  []TokenLogprob // of text; tokens of a tool call have none
+	Reasoning string         // what the model thinks before it answers; not part of Text
+	Logprobs  []TokenLogprob // of text; tokens of reasoning and of tool calls have none
 	ToolCalls []ToolCall
 	Finish    FinishReason
 	Usage     *Usage
@@ -98,6 +104,7 @@ type Usage struct {
 	PromptTokens     int
 	CachedTokens     int // of the prompt, found in the cache
 	CompletionTokens int
+	ReasoningTokens  int // of the completion, the marks around the reasoning included
 }
 
 // Model generates. Cancelling ctx frees everything the generation held. The

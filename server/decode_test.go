@@ -57,6 +57,10 @@ func TestDecodeChat(t *testing.T) {
 			func(c *chatCall) bool { return len(c.ignored) == 0 }},
 		{"go on with an answer", `{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"he"}],"continue_final_message":true,"add_generation_prompt":false}`,
 			chat.Request{Continue: true, Logprobs: -1, Messages: []chat.Message{{Role: chat.User, Content: "hi"}, {Role: chat.Assistant, Content: "he"}}}, nil},
+		{"reasoning", `{"messages":[{"role":"assistant","content":"a","reasoning_content":"r"},{"role":"assistant","content":"b","reasoning":"s","reasoning_content":null}],"chat_template_kwargs":{"enable_thinking":false}}`,
+			chat.Request{Logprobs: -1, TemplateArgs: map[string]json.RawMessage{"enable_thinking": json.RawMessage("false")}, Messages: []chat.Message{
+				{Role: chat.Assistant, Content: "a", Reasoning: "r"}, {Role: chat.Assistant, Content: "b", Reasoning: "s"}}},
+			func(c *chatCall) bool { return len(c.ignored) == 0 }},
 		{"vendor extras", `{"messages":[{"role":"user","content":"hi","zest":1}],"provider":{"order":[]},"transforms":[]}`, chat.Request{Messages: user, Logprobs: -1},
 			func(c *chatCall) bool { return strings.Join(c.ignored, " ") == "messages[0].zest provider transforms" }},
 	}
@@ -146,6 +150,8 @@ func TestDecodeErrors(t *testing.T) {
 		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"id":"x","type":"function","function":{"arguments":"{}"}}]}]}`, bad, "messages[0].tool_calls[0].function.name"},
 		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":"{"}}]}]}`, bad, "messages[0].tool_calls[0].function.arguments"},
 		{chatPath, `{"messages":[{"role":"assistant","content":"a","tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":{}}}]}]}`, bad, "messages[0].tool_calls[0].function.arguments"},
+		{chatPath, `{"messages":[{"role":"user","content":"a","reasoning_content":"r"}]}`, bad, "messages[0].reasoning_content"},
+		{chatPath, inChat(`"chat_template_kwargs":[]`), bad, "chat_template_kwargs"},
 		{chatPath, inChat(`"temperature":2.1`), bad, "temperature"},
 		{chatPath, inChat(`"temperature":"hot"`), bad, "temperature"},
 		{chatPath, inChat(`"top_p":-0.1`), bad, "top_p"},

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // panic, as real models do.
 type fakeModel struct {
 	words   []string
+	thought string          // said in front of the words, with messages
 	calls   []chat.ToolCall // made behind the words if tools are offered
 	context int             // refuse longer prompts (a token is a byte); 0: none
 	busy    bool            // refuse everything
@@ -83,6 +84,9 @@ func (f *fakeModel) speak(ctx context.Context, r chat.Request, prompt string, yi
 			return
 		}
 	}
+	if f.thought != "" && len(r.Messages) > 0 && !yield(chat.Delta{Reasoning: f.thought}, nil) {
+		return
+	}
 	for i, w := range words {
 		if f.block != nil && i == 1 {
 			select {
@@ -117,7 +121,7 @@ func (f *fakeModel) speak(ctx context.Context, r chat.Request, prompt string, yi
 		}
 		last = chat.Delta{ToolCalls: f.calls[n:], Finish: chat.FinishToolCalls}
 	}
-	last.Usage = &chat.Usage{PromptTokens: len(prompt), CachedTokens: 1, CompletionTokens: len(words)}
+	last.Usage = &chat.Usage{PromptTokens: len(prompt), CachedTokens: 1, CompletionTokens: len(words), ReasoningTokens: len(strings.Fields(f.thought))}
 	yield(last, nil)
 }
 

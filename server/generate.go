@@ -34,10 +34,11 @@ type event struct {
 
 // answer is one choice put together.
 type answer struct {
-	text     strings.Builder
-	logprobs []chat.TokenLogprob
-	calls    []chat.ToolCall
-	finish   chat.FinishReason
+	text      strings.Builder
+	reasoning strings.Builder
+	logprobs  []chat.TokenLogprob
+	calls     []chat.ToolCall
+	finish    chat.FinishReason
 }
 
 // answer generates every job and writes the response, whole or as a stream.
@@ -128,6 +129,7 @@ func (s *Server) collect(w http.ResponseWriter, r *http.Request, events <-chan e
 		t.count(e)
 		a := &answers[e.index]
 		a.text.WriteString(e.delta.Text)
+		a.reasoning.WriteString(e.delta.Reasoning)
 		a.logprobs = append(a.logprobs, e.delta.Logprobs...)
 		a.calls = append(a.calls, e.delta.ToolCalls...)
 		if e.delta.Finish != "" {
@@ -237,12 +239,12 @@ type tally struct {
 	last   map[int]time.Time // of each choice, when its last text came
 }
 
-// count takes in one event. The first text or tool call of a choice counts towards the time
-// to first token, each later one as a gap; text held back for a stop string or
+// count takes in one event. The first text, reasoning or tool call of a choice
+// counts towards the time to first token, each later one as a gap; text held back for a stop string or
 // a character's end makes a gap longer, as it does for the client.
 func (t *tally) count(e event) {
 	m, now := t.server.metrics, time.Now()
-	if e.delta.Text != "" || len(e.delta.ToolCalls) > 0 {
+	if e.delta.Text != "" || e.delta.Reasoning != "" || len(e.delta.ToolCalls) > 0 {
 		if t.last == nil {
 			t.last = map[int]time.Time{}
 			t.info.first = now.Sub(t.info.start)

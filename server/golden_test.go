@@ -58,6 +58,17 @@ func TestGoldenTools(t *testing.T) {
 	}
 }
 
+// TestGoldenReasoning does so for a model that thinks first.
+func TestGoldenReasoning(t *testing.T) {
+	for name, more := range map[string]string{"reasoning": ``, "reasoning_stream": `,"stream":true`} {
+		t.Run(name, func(t *testing.T) {
+			s := testServer(t, &fakeModel{thought: "Is it <4>?", words: words("It is 4.")}, nil)
+			w := call(s, "POST", "/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}]`+more+`}`)
+			compareGolden(t, "chat_"+name, w)
+		})
+	}
+}
+
 // TestGoldenAPI does so for what the page asks beside.
 func TestGoldenAPI(t *testing.T) {
 	s := testServer(t, &fakeModel{}, func(o *Options) { apiServer(t, o) })

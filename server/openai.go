@@ -41,6 +41,7 @@ func (u *usage) add(c *chat.Usage, first bool) {
 		u.Details.Cached += c.CachedTokens
 	}
 	u.Completion += c.CompletionTokens
+	u.CompletionDetails.Reasoning += c.ReasoningTokens
 	u.Total = u.Prompt + u.Completion
 }
 

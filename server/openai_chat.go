@@ -23,7 +23,7 @@ func chatRefused() []refused {
 		{"prediction", nil}, {"reasoning_effort", []string{`"none"`}}, {"verbosity", []string{`"medium"`}}, {"web_search_options", nil},
 		{"echo", []string{"false"}}, {"best_of", []string{"1"}}, {"suffix", nil},
 		{"add_special_tokens", []string{"false"}},
-		{"chat_template", nil}, {"chat_template_kwargs", []string{"{}"}}, {"documents", []string{"[]"}}, {"mm_processor_kwargs", []string{"{}"}},
+		{"chat_template", nil}, {"documents", []string{"[]"}}, {"mm_processor_kwargs", []string{"{}"}},
 	}
 }
 
@@ -50,6 +50,7 @@ func decodeChat(body []byte) (*chatCall, *apiError) {
 	c.req.Messages = readMessages(o)
 	c.req.Tools = readTools(o)
 	c.req.Continue = readContinue(o)
+	c.req.TemplateArgs = readTemplateArgs(o)
 	o.refuse(chatRefused())
 	o.refuse(neither())
 	c.ignored = append(c.ignored, o.leftover()...)
@@ -76,6 +77,23 @@ func readContinue(o *object) bool {
 	on := o.boolean("continue_final_message")
 	o.refuse([]refused{{"add_generation_prompt", []string{strconv.FormatBool(!on)}}})
 	return on
+}
+
+// readTemplateArgs reads vLLM's field of variables for the chat template, such
+// as {"enable_thinking": false}. Whether it takes them is the template's to say.
+func readTemplateArgs(o *object) map[string]json.RawMessage {
+	v, ok := o.take("chat_template_kwargs")
+	if !ok {
+		return nil
+	}
+	var args map[string]json.RawMessage
+	if json.Unmarshal(v, &args) != nil {
+		o.fail("chat_template_kwargs", "must be an object, got %s", kind(v))
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	return args
 }
 
 // readMessages reads the conversation. Whether its roles follow each other as
@@ -108,7 +126,12 @@ func readMessage(o *object) chat.Message {
 		o.fail("role", "must be system, developer, user, assistant or tool, got %q", role)
 	}
 	m.ToolCalls, m.ToolCallID = readToolCalls(o), o.str("tool_call_id")
+	if m.Reasoning = o.str("reasoning_content"); m.Reasoning == "" {
+		m.Reasoning = o.str("reasoning") // the newer name
+	}
 	switch {
+	case m.Reasoning != "" && m.Role != chat.Assistant:
+		o.fail("reasoning_content", "only the assistant reasons, not the %s", m.Role)
 	case len(m.ToolCalls) > 0 && m.Role != chat.Assistant:
 		o.fail("tool_calls", "only the assistant makes tool calls, not the %s", m.Role)
 	case m.ToolCallID != "" && m.Role != chat.ToolResult:
@@ -162,6 +185,7 @@ type (
 	chatMessage struct {
 		Role      string          `json:"role"`
 		Content   *string         `json:"content"`
+		Reasoning string          `json:"reasoning_content,omitempty"`
 		Refusal   *string         `json:"refusal"`
 		ToolCalls []chat.ToolCall `json:"tool_calls,omitempty"`
 	}
@@ -174,6 +198,7 @@ type (
 	chatDelta struct {
 		Role      string         `json:"role,omitempty"`
 		Content   *string        `json:"content,omitempty"`
+		Reasoning string         `json:"reasoning_content,omitempty"`
 		ToolCalls []chatCallPart `json:"tool_calls,omitempty"`
 	}
 	chatLogprobs struct {
@@ -206,7 +231,7 @@ type chatCodec struct {
 func (c chatCodec) whole(answers []answer, u usage) any {
 	var choices []chatChoice
 	for i, a := range answers {
-		m := chatMessage{Role: "assistant", ToolCalls: a.calls}
+		m := chatMessage{Role: "assistant", Reasoning: a.reasoning.String(), ToolCalls: a.calls}
 		if text := a.text.String(); text != "" || len(a.calls) == 0 {
 			m.Content = &text
 		}
@@ -225,6 +250,9 @@ func (c chatCodec) open(index int) any {
 // reason; null stands in all others.
 func (c chatCodec) pieces(index int, d chat.Delta) []any {
 	var out []any
+	if d.Reasoning != "" {
+		out = append(out, c.chunk(chatChunkChoice{Index: index, Delta: chatDelta{Reasoning: d.Reasoning}}))
+	}
 	if d.Text != "" || len(d.Logprobs) > 0 {
 		choice := chatChunkChoice{Index: index}
 		if len(d.Logprobs) > 0 {

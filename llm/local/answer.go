@@ -5,6 +5,7 @@ import (
 
 	"weft/chat"
 	"weft/infer/engine"
+	"weft/text/template"
 )
 
 // answer turns the tokens of one request into deltas.
@@ -16,15 +17,20 @@ type answer struct {
 	skip   int  // prompt tokens not to echo: those the caller did not write
 	made   int  // tokens generated
 	inside bool // text stands in front of the next token
-	calls  callReader
+	turn   turn
 }
+
+// tail is how many tokens at the end of a prompt are looked at to see whether
+// it opened the reasoning.
+const tail = 16
 
 // newAnswer prepares the answer to r. An echo without log-probabilities is
 // known at once; it leaves with the first token, when r is known to be sound.
 func (m *Model) newAnswer(r chat.Request, prompt []int32, added int) *answer {
-	a := &answer{model: m, req: r, prompt: prompt, skip: added, out: writer{stops: r.Stop}, calls: callReader{mark: -1}}
-	if len(r.Tools) > 0 {
-		a.calls.mark, _ = m.tmpl.CallMarker(m.tok) // it has one, or the prompt had not been rendered
+	a := &answer{model: m, req: r, prompt: prompt, skip: added, out: writer{stops: r.Stop}}
+	if len(r.Messages) > 0 {
+		end := m.tok.Decode(prompt[max(0, len(prompt)-tail):])
+		a.turn.parse = m.tmpl.Parser(m.tok, template.ParseOptions{Tools: r.Tools, Prompt: end})
 	}
 	if !r.Echo {
 		a.inside = slices.ContainsFunc(prompt, func(id int32) bool { return !m.tok.IsSpecial(id) })
@@ -45,15 +51,18 @@ func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
 	} else {
 		a.newToken(t)
 	}
-	if t.Finish != "" {
-		a.endCall()
+	if t.Finish != "" && a.turn.parse != nil {
+		a.parsed(a.turn.parse.Finish())
 	}
 	var stopped bool
 	d.Text, d.Logprobs, stopped = a.out.take()
-	d.ToolCalls = a.calls.take()
+	d.Reasoning, _, _ = a.turn.thoughts.take()
+	d.ToolCalls = a.turn.take()
 	if stopped {
+		rest, _ := a.turn.thoughts.flush()
+		d.Reasoning += rest
 		d.Finish = a.finish(chat.FinishStop)
-		d.Usage = &chat.Usage{PromptTokens: len(a.prompt), CompletionTokens: a.made}
+		d.Usage = &chat.Usage{PromptTokens: len(a.prompt), CompletionTokens: a.made, ReasoningTokens: a.turn.thought}
 		return d, true
 	}
 	if t.Finish == "" {
@@ -62,14 +71,19 @@ func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
 	text, logprobs := a.out.flush()
 	d.Text += text
 	d.Logprobs = append(d.Logprobs, logprobs...)
+	rest, _ := a.turn.thoughts.flush()
+	d.Reasoning += rest
 	d.Finish, d.Usage = a.finish(t.Finish), t.Usage
+	if d.Usage != nil {
+		d.Usage.ReasoningTokens = a.turn.thought
+	}
 	return d, true
 }
 
 // finish is the reason to give: an answer that ended by itself after a call
 // wants the call's result. One that was cut off was cut off.
 func (a *answer) finish(r chat.FinishReason) chat.FinishReason {
-	if r == chat.FinishStop && a.calls.made > 0 {
+	if r == chat.FinishStop && a.turn.calls > 0 {
 		return chat.FinishToolCalls
 	}
 	return r
@@ -87,32 +101,20 @@ func (a *answer) promptToken(t engine.Token) {
 	}
 }
 
-// newToken adds a generated token to the text or to the tool call that is
-// being made, unless it is the mark that ends the text or a special one: those
-// are control.
+// newToken adds a generated token, unless it is the mark that ends the text.
+// Of a plain prompt's answer special tokens are left out: they are control.
 func (a *answer) newToken(t engine.Token) {
 	if a.made == 0 {
 		a.out.begin()
 	}
 	a.made++
+	special := a.model.tok.IsSpecial(t.ID)
 	switch {
 	case t.Finish == engine.Stop:
-	case t.ID == a.calls.mark:
-		a.endCall()
-		a.calls.open = true
-	case a.model.tok.IsSpecial(t.ID):
-	case a.calls.open:
-		a.calls.held = append(a.calls.held, heldToken{t, a.bytes(t.ID)})
-	default:
+	case a.turn.parse != nil:
+		a.feed(t, a.bytes(t.ID), special)
+	case !special:
 		a.put(t, a.bytes(t.ID))
-	}
-}
-
-// endCall reads the tool call that is being made, if any. What is not one
-// after all is text.
-func (a *answer) endCall() {
-	for _, h := range a.calls.end(a.prompt) {
-		a.put(h.Token, h.bytes)
 	}
 }
 

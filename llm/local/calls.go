@@ -4,65 +4,98 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"strings"
 
 	"weft/chat"
 	"weft/infer/engine"
 	"weft/text/template"
 )
 
-// callReader gathers the tokens between the markers of tool calls. Stop strings
-// are not looked for there, and there are no log-probabilities: both are for
-// text.
-type callReader struct {
-	mark  int32 // id in front of each call; -1: calls are not read
-	open  bool  // inside a call
-	held  []heldToken
-	ready []chat.ToolCall // read and not taken
-	made  int             // calls read
+// turn is the tokens of an answer to messages on their way through the
+// template's parser, which tells text from reasoning and calls. Stop strings
+// are looked for in the text alone, and only text has log-probabilities.
+type turn struct {
+	parse    *template.Parser // nil: the answer to a plain prompt, all of it text
+	size     int              // bytes fed
+	tokens   []spoken         // that may still turn out to be text, when log-probabilities are asked for
+	thoughts writer           // reasoning, sent as whole characters
+	ready    []chat.ToolCall  // read and not taken
+	calls    int              // calls read
+	thought  int              // tokens of reasoning
 }
 
-// heldToken is a token that may still turn out to be text.
-type heldToken struct {
+// spoken is a token and where its bytes lie in the turn.
+type spoken struct {
 	engine.Token
 	bytes []byte
+	at    int
+	given bool // its log-probability went out with a part of it
 }
 
-// end closes the call that is open, if any. It returns the tokens when they
-// are no call.
-func (c *callReader) end(prompt []int32) []heldToken {
-	held := c.held
-	c.open, c.held = false, nil
-	if len(held) == 0 {
-		return nil
+// feed takes a token of the turn.
+func (a *answer) feed(t engine.Token, b []byte, special bool) {
+	if a.req.Logprobs >= 0 {
+		a.turn.tokens = append(a.turn.tokens, spoken{Token: t, bytes: b, at: a.turn.size})
 	}
-	var text strings.Builder
-	for _, h := range held {
-		text.Write(h.bytes)
+	a.turn.size += len(b)
+	before := a.turn.parse.Reasoning()
+	a.parsed(a.turn.parse.Feed(b, special))
+	if before || a.turn.parse.Reasoning() {
+		a.turn.thought++
 	}
-	call, err := template.ParseCall(text.String())
-	if err != nil {
-		return held
+}
+
+// parsed takes what the parser found.
+func (a *answer) parsed(d template.Delta) {
+	a.turn.thoughts.add([]byte(d.Reasoning), nil)
+	for _, c := range d.ToolCalls {
+		c.ID = callID(a.prompt, a.turn.calls, c)
+		a.turn.calls++
+		a.turn.ready = append(a.turn.ready, c)
 	}
-	call.ID = callID(prompt, c.made, text.String())
-	c.made++
-	c.ready = append(c.ready, call)
-	return nil
+	if a.req.Logprobs < 0 {
+		a.out.add([]byte(d.Content), nil)
+		return
+	}
+	for _, s := range d.Spans {
+		a.span(s)
+	}
+}
+
+// span sends the bytes of the turn that turned out to be text, token by token.
+func (a *answer) span(s template.Span) {
+	tokens := a.turn.tokens
+	for len(tokens) > 0 && tokens[0].at+len(tokens[0].bytes) <= s.From {
+		tokens = tokens[1:] // spans ascend: it was no text
+	}
+	a.turn.tokens = tokens
+	for i := range tokens {
+		t := &tokens[i]
+		from, to := max(s.From, t.at), min(s.To, t.at+len(t.bytes))
+		if t.at >= s.To {
+			break
+		}
+		if part := t.bytes[from-t.at : to-t.at]; t.given {
+			a.out.add(part, nil)
+		} else {
+			a.put(t.Token, part)
+		}
+		t.given = true
+	}
 }
 
 // take returns the calls that became complete.
-func (c *callReader) take() []chat.ToolCall {
-	ready := c.ready
-	c.ready = nil
+func (t *turn) take() []chat.ToolCall {
+	ready := t.ready
+	t.ready = nil
 	return ready
 }
 
 // callID names a call after the prompt it answers, so that the same request
 // gets the same names and each turn of a conversation others.
-func callID(prompt []int32, n int, text string) string {
+func callID(prompt []int32, n int, c chat.ToolCall) string {
 	h := sha256.New()
 	binary.Write(h, binary.LittleEndian, prompt)
 	binary.Write(h, binary.LittleEndian, int64(n))
-	h.Write([]byte(text))
+	h.Write([]byte(c.Name + " " + c.Arguments))
 	return "call_" + hex.EncodeToString(h.Sum(nil)[:12])
 }

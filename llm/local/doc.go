@@ -5,7 +5,7 @@
 //	messages -> template \                                        / logprobs
 //	text     -> tokenizer  > ids -> engine -> ids -> bytes -> whole characters -> chat.Delta
 //	ids      -------------/                       \  \ stop strings end it here
-//	                                                tool calls, read whole
+//	                                  reasoning and tool calls, told apart by the template's parser
 //
 // It knows no weights, cache or scheduling, and no wire format.
 package local

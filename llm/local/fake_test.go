@@ -118,12 +118,13 @@ func alts(n int) []sample.Alt {
 
 // said is a whole answer.
 type said struct {
-	text     string
-	logprobs []chat.TokenLogprob
-	calls    []chat.ToolCall
-	finish   chat.FinishReason
-	usage    chat.Usage
-	deltas   int
+	text      string
+	reasoning string
+	logprobs  []chat.TokenLogprob
+	calls     []chat.ToolCall
+	finish    chat.FinishReason
+	usage     chat.Usage
+	deltas    int
 }
 
 func say(t *testing.T, m *Model, r chat.Request) said {
@@ -140,7 +141,11 @@ func say(t *testing.T, m *Model, r chat.Request) said {
 			t.Fatalf("delta %q is not valid UTF-8", d.Text)
 		}
 		s.deltas++
+		if strings.ToValidUTF8(d.Reasoning, "") != d.Reasoning {
+			t.Fatalf("reasoning %q is not valid UTF-8", d.Reasoning)
+		}
 		s.text += d.Text
+		s.reasoning += d.Reasoning
 		s.logprobs = append(s.logprobs, d.Logprobs...)
 		s.calls = append(s.calls, d.ToolCalls...)
 		s.finish = d.Finish

@@ -71,9 +71,10 @@ func (m *Model) Template() *template.Template { return m.tmpl }
 
 // Generate runs one request; see chat.Model. Special tokens that do not end
 // the text are left out of it. Stop strings are searched for in the new text
-// only, never in an echo; the first one to be complete ends the text. With
-// tools, what the model marks as a call and is one comes as a chat.ToolCall;
-// what is not one stays text.
+// only, never in an echo or in reasoning; the first one to be complete ends the
+// text. In an answer to messages, what the template's family of models marks as
+// reasoning comes apart; with tools, what it marks as a call and is one comes as
+// a chat.ToolCall, and what is not one stays text.
 func (m *Model) Generate(ctx context.Context, r chat.Request) iter.Seq2[chat.Delta, error] {
 	return func(yield func(chat.Delta, error) bool) {
 		req, added, err := m.request(r)
@@ -88,7 +89,7 @@ func (m *Model) Generate(ctx context.Context, r chat.Request) iter.Seq2[chat.Del
 				return
 			}
 			d, ended := a.token(t)
-			if ended || d.Text != "" || len(d.Logprobs) > 0 || len(d.ToolCalls) > 0 {
+			if ended || d.Text != "" || d.Reasoning != "" || len(d.Logprobs) > 0 || len(d.ToolCalls) > 0 {
 				if !yield(d, nil) || ended {
 					return // leaving the range frees what the engine holds
 				}
@@ -161,8 +162,17 @@ func (m *Model) render(r chat.Request) ([]int32, error) {
 			return nil, &chat.InputError{Param: "tools", Msg: err.Error()}
 		}
 	}
-	out, err := m.tmpl.RenderWith(m.tok, r.Messages, template.Options{GenerationPrompt: !r.Continue, Continue: r.Continue, Tools: r.Tools})
+	o := template.Options{GenerationPrompt: !r.Continue, Continue: r.Continue, Tools: r.Tools, NoMask: true}
+	for k, v := range r.TemplateArgs {
+		if o.Extra == nil {
+			o.Extra = map[string]any{}
+		}
+		o.Extra[k] = v
+	}
+	out, err := m.tmpl.RenderWith(m.tok, r.Messages, o)
 	switch {
+	case errors.Is(err, template.ErrVariables):
+		return nil, &chat.InputError{Param: "chat_template_kwargs", Msg: err.Error()}
 	case errors.Is(err, template.ErrMarker):
 		return nil, err // the model folder is at fault, not the request
 	case errors.Is(err, template.ErrTools):

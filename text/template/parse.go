@@ -115,8 +115,9 @@ func newParser(f *family, tok Encoder, o ParseOptions) *Parser {
 	}
 	tail := strings.TrimRight(o.Prompt, " \n")
 	switch {
-	case f.harmony:
+	case f.harmony && (tail == "" || strings.HasSuffix(tail, "<|start|>assistant")):
 		p.mode = inHeader
+	case f.harmony: // the prompt leaves a message open
 	case f.think.open != "" && strings.HasSuffix(tail, f.think.open):
 		p.openReasoning()
 	case f.think.open != "" && f.think.lead != "" && strings.HasSuffix(tail, f.think.open+strings.TrimSpace(f.think.lead)):
@@ -152,6 +153,9 @@ func (p *Parser) Feed(b []byte, special bool) Delta {
 	return p.out
 }
 
+// Reasoning reports whether what comes next is reasoning.
+func (p *Parser) Reasoning() bool { return p.mode == inReasoning }
+
 // Finish ends the turn: what was held back comes out.
 func (p *Parser) Finish() Delta {
 	p.out = Delta{}
@@ -175,8 +179,8 @@ func (p *Parser) Finish() Delta {
 	return p.out
 }
 
-// token takes a special token. One that is no marker here is control: it is
-// kept with the call it stands in, for its reader, and otherwise left out.
+// token takes a special token. One that is no marker here is control and left
+// out, but for those that the reader of a call looks for.
 func (p *Parser) token(text string) {
 	at := p.at
 	p.at += len(text)
@@ -185,7 +189,7 @@ func (p *Parser) token(text string) {
 		p.marker(piece{at, text, true})
 	case p.mode == inReasoning && p.f.form(text) != nil && p.types != nil: // a call without an end of the reasoning
 		p.marker(piece{at, text, true})
-	case p.mode == inCall || p.mode == inHeader:
+	case (p.mode == inCall || p.mode == inHeader) && slices.Contains(p.f.inner, text):
 		p.held = append(p.held, piece{at, text, true})
 	}
 	p.collect()
@@ -466,61 +470,4 @@ func (p *Parser) collect() {
 		p.out.Reasoning += r.text
 	}
 	p.content.ready, p.reasoning.ready = nil, nil
-}
-
-// lane gathers one kind of text. Glue at a border with something else is held
-// back; it comes out only between texts of the same kind.
-type lane struct {
-	glue     string
-	held     []piece
-	begun    bool // something came out
-	bordered bool // something else stood behind what came out last
-	ready    []piece
-}
-
-func (l *lane) add(w piece) {
-	cut := len(strings.TrimRight(w.text, l.glue))
-	if cut == 0 {
-		l.held = append(l.held, w)
-		return
-	}
-	if l.begun || !l.bordered {
-		l.ready = append(l.ready, l.held...)
-	} else if lead := len(w.text) - len(strings.TrimLeft(w.text, l.glue)); lead > 0 {
-		w, cut = piece{at: w.at + lead, text: w.text[lead:]}, cut-lead
-	}
-	l.held = nil
-	l.ready = append(l.ready, piece{at: w.at, text: w.text[:cut]})
-	if cut < len(w.text) {
-		l.held = []piece{{at: w.at + cut, text: w.text[cut:]}}
-	}
-	l.begun, l.bordered = true, false
-}
-
-func (l *lane) border() { l.bordered = true }
-
-func (l *lane) finish() {
-	if !l.bordered {
-		l.ready = append(l.ready, l.held...)
-	}
-	l.held = nil
-}
-
-// quoted follows JSON and knows whether it is inside a string. A line break
-// cannot be: it ends the string, so that one missing quote does no harm.
-type quoted struct{ in, escaped bool }
-
-func (q *quoted) advance(text string) {
-	for _, c := range []byte(text) {
-		switch {
-		case q.escaped:
-			q.escaped = false
-		case c == '\n':
-			q.in = false
-		case q.in && c == '\\':
-			q.escaped = true
-		case c == '"':
-			q.in = !q.in
-		}
-	}
 }

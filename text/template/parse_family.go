@@ -19,7 +19,9 @@ type family struct {
 	forms   []form   // of calls
 	noise   []string // markers around content, or around calls, that say nothing
 	words   []string // special tokens that stand inside words and markers
+	inner   []string // special tokens that stand inside calls and headers
 	glue    string   // white space that is put around sections and calls
+	stop    []string // special tokens beside the turn's end that end an answer: a result must come
 	whole   bool     // a turn that is a JSON object is a call
 	harmony bool     // messages with headers; think, forms and whole are not used
 	idLen   int      // letters and digits that the id of a call must have; 0: any
@@ -39,9 +41,14 @@ type form struct {
 // reader makes calls of what stands between the markers.
 type reader func(text string, t types) ([]chat.ToolCall, error)
 
+// Markers inside messages and calls, which their readers look for.
 const (
-	harmonyMessage = "<|message|>"
-	plainFamily    = "plain"
+	harmonyMessage   = "<|message|>"
+	deepSeekSep      = "<｜tool▁sep｜>"
+	kimiArguments    = "<|tool_call_argument_begin|>"
+	mistralArguments = "[ARGS]"
+	mistralID        = "[CALL_ID]"
+	gemmaQuote       = `<|"|>` // around texts in calls, without escapes
 )
 
 // families lists what this program can read, the most telling markers first:
@@ -49,15 +56,15 @@ const (
 func families() []*family {
 	think := fence{open: "<think>", close: "</think>"}
 	return []*family{
-		{name: "harmony", writes: []string{"<|channel|>"}, harmony: true, noise: []string{"<|end|>", "<|return|>", "<|call|>", "<|start|>"}},
+		{name: "harmony", writes: []string{"<|channel|>"}, harmony: true, stop: []string{"<|call|>"}, inner: []string{"<|channel|>", "<|constrain|>", "<|start|>"}, noise: []string{"<|end|>", "<|return|>", "<|call|>", "<|start|>"}},
 		{name: "dsml", writes: []string{"｜DSML｜"}, think: think, glue: "\n", words: []string{"｜DSML｜"}, forms: []form{
 			{open: "<｜DSML｜function_calls>", close: "</｜DSML｜function_calls>", read: dsmlTags().read},
 			{open: "<｜DSML｜tool_calls>", close: "</｜DSML｜tool_calls>", read: dsmlTags().read},
 		}},
 		{name: "deepseek", writes: []string{"<｜tool▁call▁begin｜>", "<｜Assistant｜>"}, think: think, glue: "\n",
-			noise: []string{"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"},
+			noise: []string{"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"}, inner: []string{deepSeekSep},
 			forms: []form{{open: "<｜tool▁call▁begin｜>", close: "<｜tool▁call▁end｜>", guard: true, read: readDeepSeek}}},
-		{name: "gemma4", writes: []string{"<|tool_call>"}, think: fence{open: "<|channel>", close: "<channel|>", lead: "thought\n"}, glue: "\n",
+		{name: "gemma4", writes: []string{"<|tool_call>"}, think: fence{open: "<|channel>", close: "<channel|>", lead: "thought\n"}, glue: "\n", inner: []string{gemmaQuote}, stop: []string{"<|tool_response>"},
 			forms: []form{{open: "<|tool_call>", close: "<tool_call|>", read: readGemma}}},
 		{name: "cohere2", writes: []string{"<|START_ACTION|>"}, think: fence{open: "<|START_THINKING|>", close: "<|END_THINKING|>"}, glue: "\n",
 			noise: []string{"<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"},
@@ -67,8 +74,8 @@ func families() []*family {
 			{open: "Action: ```json", close: "```", guard: true, read: readJSON},
 		}},
 		{name: "kimi", writes: []string{"<|tool_call_argument_begin|>"}, think: think, glue: "\n",
-			noise: []string{"<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"},
-			forms: []form{{open: "<|tool_call_begin|>", close: "<|tool_call_end|>", guard: true, read: readNamed("<|tool_call_argument_begin|>")}}},
+			noise: []string{"<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"}, inner: []string{kimiArguments},
+			forms: []form{{open: "<|tool_call_begin|>", close: "<|tool_call_end|>", guard: true, read: readKimi}}},
 		{name: "minimax", writes: []string{"<minimax:tool_call>"}, think: think, glue: "\n",
 			forms: []form{{open: "<minimax:tool_call>", close: "</minimax:tool_call>", read: invokeTags().read}}},
 		{name: "seed", writes: []string{"<seed:tool_call>"}, think: fence{open: "<seed:think>", close: "</seed:think>"}, glue: "\n",
@@ -79,17 +86,19 @@ func families() []*family {
 			forms: []form{{open: "<TOOLCALL>", close: "</TOOLCALL>", guard: true, read: readJSON}}},
 		{name: "phi", writes: []string{"<|tool_call|>"}, think: think, glue: "\n",
 			forms: []form{{open: "<|tool_call|>", close: "<|/tool_call|>", guard: true, read: readJSON}}},
+		{name: "apriel", writes: []string{"<tool_calls>["}, think: fence{open: "<thinking>", close: "</thinking>"}, glue: "\n",
+			forms: []form{{open: "<tool_calls>", close: "</tool_calls>", guard: true, read: readJSON}}},
 		{name: "hermes", writes: []string{"<tool_call>"}, think: think, glue: "\n",
 			forms: []form{{open: "<tool_call>", close: "</tool_call>", read: readTagged}}},
-		{name: "mistral", writes: []string{"[TOOL_CALLS]", "[THINK]", "[INST]"}, think: fence{open: "[THINK]", close: "[/THINK]"}, idLen: 9,
+		{name: "mistral", writes: []string{"[TOOL_CALLS]", "[THINK]", "[INST]"}, think: fence{open: "[THINK]", close: "[/THINK]"}, idLen: 9, inner: []string{mistralArguments, mistralID},
 			forms: []form{{open: "[TOOL_CALLS]", guard: true, read: readMistral}}},
-		{name: "llama3", writes: []string{"<|python_tag|>", "<|start_header_id|>"}, whole: true,
+		{name: "llama3", writes: []string{"<|python_tag|>", "<|start_header_id|>"}, whole: true, stop: []string{"<|eom_id|>"},
 			forms: []form{{open: "<|python_tag|>", guard: true, read: readLlama}}},
 		{name: "gemma", writes: []string{"<start_of_turn>"}, glue: "\n",
 			forms: []form{{open: "```tool_code", close: "```", read: readPython}}},
 		{name: "weft", writes: []string{"<|call|>"}, forms: []form{{open: "<|call|>", guard: true, read: readWeft}}},
 		{name: "think", writes: []string{"<think>"}, think: think, glue: "\n"},
-		{name: plainFamily},
+		{name: "plain"},
 	}
 }
 
@@ -164,6 +173,11 @@ func (f *family) markers() []string {
 		list = append(list, harmonyMessage)
 	}
 	return slices.DeleteFunc(list, func(m string) bool { return m == "" })
+}
+
+// inside reports whether a special token stands in a turn and does not end it.
+func (f *family) inside(name string) bool {
+	return !f.harmony && slices.Contains(slices.Concat(f.markers(), f.inner, f.words), name)
 }
 
 // start decides whether a turn that is a JSON object so far is a call: by its

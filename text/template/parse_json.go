@@ -120,37 +120,34 @@ func readArguments(name string) reader {
 	}
 }
 
-// readNamed reads name, separator, arguments. Kimi calls a tool price
-// "functions.price:0".
-func readNamed(separator string) reader {
-	return func(text string, t types) ([]chat.ToolCall, error) {
-		name, args, ok := strings.Cut(text, separator)
-		if !ok {
-			return nil, fmt.Errorf("it has no %s", separator)
-		}
-		name = strings.TrimPrefix(strings.TrimSpace(name), "functions.")
-		name, _, _ = strings.Cut(name, ":")
-		return readArguments(name)(args, t)
+// readKimi reads functions.name:number, marker, arguments.
+func readKimi(text string, t types) ([]chat.ToolCall, error) {
+	name, args, ok := strings.Cut(text, kimiArguments)
+	if !ok {
+		return nil, fmt.Errorf("it has no %s", kimiArguments)
 	}
+	name = strings.TrimPrefix(strings.TrimSpace(name), "functions.")
+	name, _, _ = strings.Cut(name, ":")
+	return readArguments(name)(args, t)
 }
 
 // readMistral reads what follows [TOOL_CALLS]: an array of objects, or since
 // 2025 name[ARGS]{...}, with [CALL_ID]id in front of [ARGS] in some versions.
 func readMistral(text string, t types) ([]chat.ToolCall, error) {
-	name, args, named := strings.Cut(text, "[ARGS]")
+	name, args, named := strings.Cut(text, mistralArguments)
 	if !named || strings.HasPrefix(strings.TrimSpace(text), "[") {
 		return readJSON(text, t)
 	}
-	name, _, _ = strings.Cut(name, "[CALL_ID]")
+	name, _, _ = strings.Cut(name, mistralID)
 	return readArguments(name)(args, t)
 }
 
 // readDeepSeek reads function<sep>name, fenced JSON (V3, R1), or
 // name<sep>{...} (V3.1).
 func readDeepSeek(text string, t types) ([]chat.ToolCall, error) {
-	name, rest, ok := strings.Cut(text, "<｜tool▁sep｜>")
+	name, rest, ok := strings.Cut(text, deepSeekSep)
 	if !ok {
-		return nil, errors.New("it has no <｜tool▁sep｜>")
+		return nil, fmt.Errorf("it has no %s", deepSeekSep)
 	}
 	if strings.HasPrefix(strings.TrimSpace(rest), "{") {
 		return readArguments(name)(rest, t)

@@ -13,9 +13,6 @@ import (
 // maxLiteral bounds how deep values of a call may nest.
 const maxLiteral = 64
 
-// gemmaQuote stands around texts in calls of Gemma 4, without escapes.
-const gemmaQuote = `<|"|>`
-
 // literal reads calls that are written like code and writes JSON.
 type literal struct {
 	s     string

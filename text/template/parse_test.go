@@ -190,7 +190,7 @@ func TestParseAtEveryCut(t *testing.T) {
 			if c.want.errors > 0 {
 				return // special tokens are not given back
 			}
-			specials := append(f.markers(), "<|channel|>", "<|constrain|>", "｜DSML｜", gemmaQuote, "<｜tool▁sep｜>", "[ARGS]", "[CALL_ID]", "<|tool_call_argument_begin|>")
+			specials := slices.Concat(f.markers(), f.inner, f.words)
 			tok := byteTok{specials}
 			for n := 1; n < 9; n++ {
 				if f.name == "think" || f.name == "hermes" {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"weft/chat"
+	"weft/text/jinja"
 )
 
 // Options changes how Render ends. The zero value renders the messages alone.
@@ -13,6 +15,11 @@ type Options struct {
 	GenerationPrompt bool        // open an assistant turn after the last message; false
 	Continue         bool        // leave the last message, an assistant's, open; false
 	Tools            []chat.Tool // what the assistant may call, told in front of everything; none
+
+	// Of templates that came with a model.
+	Extra  map[string]any   // more variables, of the kinds that jinja.Render takes: enable_thinking, ...; none
+	Now    func() time.Time // clock of templates that write the date; time.Now
+	NoMask bool             // leave the mask out, which not every template can give; false
 }
 
 // Rendered is a conversation as the model sees it.
@@ -37,18 +44,43 @@ func (t *Template) Render(tok Encoder, msgs []chat.Message, addGenerationPrompt 
 
 // RenderWith is Render with all its options.
 func (t *Template) RenderWith(tok Encoder, msgs []chat.Message, o Options) (Rendered, error) {
+	r, err := t.renderWith(tok, msgs, o)
+	if err != nil {
+		return Rendered{}, fmt.Errorf("template %s: %w", t.name, err)
+	}
+	return r, nil
+}
+
+func (t *Template) renderWith(tok Encoder, msgs []chat.Message, o Options) (Rendered, error) {
+	if t.script != nil {
+		if err := t.check(msgs, o); err != nil {
+			return Rendered{}, err
+		}
+		return t.rendered(tok, msgs, o)
+	}
 	parts, err := t.parts(msgs, o)
 	if err == nil && usesTools(msgs, o) {
 		err = t.CheckTools(tok)
 	}
 	if err != nil {
-		return Rendered{}, fmt.Errorf("template %s: %w", t.name, err)
+		return Rendered{}, err
 	}
 	return t.encode(tok, parts)
 }
 
 // Text writes the conversation down without a tokenizer.
 func (t *Template) Text(msgs []chat.Message, o Options) (string, error) {
+	if t.script != nil {
+		err := t.check(msgs, o)
+		var list []jinja.Segment
+		if err == nil {
+			list, err = t.script.segments(msgs, o)
+		}
+		if err != nil {
+			return "", fmt.Errorf("template %s: %w", t.name, err)
+		}
+		return jinja.Text(list), nil
+	}
 	parts, err := t.parts(msgs, o)
 	if err != nil {
 		return "", fmt.Errorf("template %s: %w", t.name, err)
@@ -137,8 +169,14 @@ func (t *Template) check(msgs []chat.Message, o Options) error {
 			return fmt.Errorf("message %d: the %s makes tool calls: want the assistant", i, m.Role)
 		}
 	}
-	if t.call == "" && usesTools(msgs, o) {
+	if t.script == nil && t.call == "" && usesTools(msgs, o) {
 		return t.CheckTools(nil)
+	}
+	for name := range o.Extra {
+		if t.script != nil {
+			break
+		}
+		return fmt.Errorf("%w: template %q has none, got %s", ErrVariables, t.name, name)
 	}
 	if !o.Continue {
 		return nil

@@ -32,6 +32,7 @@ type Template struct {
 	jinja    string
 	turn     func(role chat.Role) []part // what stands in front of a message
 	family   *family                     // how answers are read; nil: as the text says
+	script   *script                     // a template that runs as Jinja; nil: a built-in one
 	after    string                      // text behind the end marker
 }
 
@@ -100,6 +101,9 @@ func (t *Template) Jinja() string { return t.jinja }
 // Hash identifies the template: SHA-256, hexadecimal, of its name and Jinja
 // text. Data sets and checkpoints carry it beside the tokenizer's hash.
 func (t *Template) Hash() string {
+	if t.script != nil {
+		return t.script.hash()
+	}
 	sum := sha256.Sum256([]byte(t.name + "\n" + t.jinja))
 	return hex.EncodeToString(sum[:])
 }
@@ -107,6 +111,9 @@ func (t *Template) Hash() string {
 // Specials lists the special tokens of the template, those of tools included,
 // in the order in which a trainer should number them.
 func (t *Template) Specials() []string {
+	if t.script != nil {
+		return t.script.specials()
+	}
 	if t.call == "" {
 		return slices.Clone(t.specials)
 	}
@@ -116,17 +123,32 @@ func (t *Template) Specials() []string {
 // BOS is the marker that opens every conversation and document, or "".
 func (t *Template) BOS() string { return t.bos }
 
-// End is the marker that ends a turn.
-func (t *Template) End() string { return t.end }
+// End is the marker that ends a turn. Of a template that came with a model it
+// is what was found by rendering an answer; "": none was.
+func (t *Template) End() string {
+	if t.script == nil {
+		return t.end
+	}
+	if words := strings.Fields(t.script.found().end); len(words) > 0 {
+		return words[0]
+	}
+	return ""
+}
 
 // DocumentEnd is the marker that ends a document in pretraining.
 func (t *Template) DocumentEnd() string { return t.document }
 
 // Stop returns the ids that end an answer: the end of the turn, and the end of
-// a document, which a model with little fine-tuning may say instead.
+// a document, which a model with little fine-tuning may say instead, or what
+// generation_config.json says.
 func (t *Template) Stop(tok Encoder) []int32 {
 	var ids []int32
-	for _, name := range []string{t.end, t.document} {
+	names := []string{t.end, t.document}
+	if t.script != nil {
+		ids = slices.Clone(t.script.EOS)
+		names = append(append(t.ends(tok), t.document), t.family.stop...)
+	}
+	for _, name := range names {
 		if id, ok := tok.Special(name); ok && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
@@ -146,11 +168,29 @@ func For(tok Encoder) *Template {
 }
 
 // Check returns an error that names the first special token of the template
-// that the tokenizer lacks. For those of tools, see CheckTools.
+// that the tokenizer lacks. For those of tools, see CheckTools. A template that
+// came with a model has markers that need not be special tokens; see Examine.
 func (t *Template) Check(tok Encoder) error {
+	if t.script != nil {
+		return t.script.found().err
+	}
 	for _, name := range t.specials {
 		if _, ok := tok.Special(name); !ok {
 			return t.missing(name)
+		}
+	}
+	return nil
+}
+
+// ends is the special token that ends a turn, of a template in Jinja.
+func (t *Template) ends(tok Encoder) []string {
+	st, ok := tok.(SpecialEncoder)
+	if !ok {
+		return []string{t.End()}
+	}
+	for _, id := range st.EncodeSpecial(t.script.found().end) {
+		if name := string(st.Bytes(id)); st.IsSpecial(id) && !t.family.inside(name) {
+			return []string{name}
 		}
 	}
 	return nil

@@ -414,7 +414,7 @@ func TestLoadKnowsTemplatesByTheirText(t *testing.T) {
 		"no template":  {map[string]string{configFile: `{"eos_token": "x", "chat_template": null}`}, ""},
 		"known text":   {map[string]string{configFile: `{"chat_template": ` + chatml + `}`}, "chatml"},
 		"own text":     {map[string]string{configFile: `{"chat_template": ` + weft + `}`}, "weft"},
-		"several":      {map[string]string{configFile: `{"chat_template": [{"name": "tool_use", "template": "?"}, {"name": "default", "template": ` + chatml + `}]}`}, "chatml"},
+		"several":      {map[string]string{configFile: `{"chat_template": [{"name": "tool_use", "template": "?"}, {"name": "default", "template": ` + chatml + `}]}`}, OfModel},
 		"file":         {map[string]string{configFile: `{}`, jinjaFile: named(t, "weft").Jinja()}, "weft"},
 		"before tools": {map[string]string{configFile: `{"weft_template": "weft", "chat_template": ` + quote(plainWeft) + `}`}, "weft"},
 		"only file":    {map[string]string{jinjaFile: known[1]}, "chatml"},
@@ -434,7 +434,7 @@ func TestLoadErrors(t *testing.T) {
 		config string
 		parts  []string
 	}{
-		"unknown text": {`{"chat_template": "{{ messages }}"}`, []string{"Jinja", "later version", "weft or chatml", nameKey}},
+		"broken text":  {`{"chat_template": "\n{% if messages %}"}`, []string{configFile, "line"}},
 		"unknown name": {`{"weft_template": "alpaca"}`, []string{"alpaca", "weft, chatml"}},
 		"conflict":     {`{"weft_template": "weft", "chat_template": "x"}`, []string{"weft", "another"}},
 		"no JSON":      {`{`, []string{configFile}},

@@ -13,6 +13,12 @@ import (
 // CheckTools returns an error that wraps ErrTools unless tools and calls can
 // be written down with this template and tokenizer.
 func (t *Template) CheckTools(tok Encoder) error {
+	if t.script != nil {
+		if !t.script.found().tools {
+			return fmt.Errorf("%w: its chat template tells the model nothing of them", ErrTools)
+		}
+		return nil
+	}
 	if t.call == "" {
 		return fmt.Errorf("%w: template %q has no form for them: it takes a model of template %q", ErrTools, t.name, Default)
 	}
@@ -22,16 +28,6 @@ func (t *Template) CheckTools(tok Encoder) error {
 		}
 	}
 	return nil
-}
-
-// CallMarker returns the id of the marker that begins a tool call in an
-// answer; ok is false where CheckTools returns an error. What follows it, up
-// to the next one or the end of the answer, is for ParseCall.
-func (t *Template) CallMarker(tok Encoder) (id int32, ok bool) {
-	if t.CheckTools(tok) != nil {
-		return 0, false
-	}
-	return tok.Special(t.call)
 }
 
 // ParseCall reads what an assistant writes behind the call marker. It takes

@@ -41,12 +41,6 @@ func TestToolsNeedTheirMarkers(t *testing.T) {
 			t.Errorf("got %v, want ErrTools", err)
 		}
 		wantError(t, err, c.part)
-		if _, ok := c.tmpl.CallMarker(c.tok); ok {
-			t.Errorf("%s: a call marker without the means to make calls", c.tmpl.Name())
-		}
-	}
-	if id, ok := weft.CallMarker(tokFor(weft)); id != 263 || !ok {
-		t.Errorf("call marker %d, %v, want 263", id, ok)
 	}
 }
 

@@ -141,7 +141,7 @@ func (r *run) texts(dir fs.FS) (err error) {
 	if r.tok, err = tokenizer.LoadFS(dir); err != nil {
 		return err
 	}
-	if r.set.Template != "" {
+	if r.set.Template != "" && r.set.Template != template.OfModel {
 		r.tmpl, err = template.Named(r.set.Template)
 	} else {
 		r.tmpl, err = template.LoadFS(dir)
