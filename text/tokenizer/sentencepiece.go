@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -167,11 +168,20 @@ func (f *spmFile) steps(s *spec, symbols []trieKey) error {
 		s.exact = x
 	}
 	s.normalizer, s.preTokenizer = f.normalizerJSON(), splitAround(symbols)
-	s.decoder = json.RawMessage(spmDecoder)
-	if !f.prefix {
-		s.decoder = json.RawMessage(spmBareDecoder)
-	}
+	s.decoder = f.decoder()
 	return nil
+}
+
+// decoder gives spaces back, and takes away the one in front that was put there,
+// or all of them where no text could have begun with any.
+func (f *spmFile) decoder() json.RawMessage {
+	switch {
+	case f.collapse:
+		return json.RawMessage(strings.Replace(spmDecoder, `"start":1`, `"start":`+strconv.Itoa(math.MaxInt32), 1))
+	case f.prefix && !f.suffix:
+		return json.RawMessage(spmDecoder)
+	}
+	return json.RawMessage(spmBareDecoder)
 }
 
 // spmBareDecoder is spmDecoder for a vocabulary that puts no space in front.
