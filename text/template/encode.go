@@ -10,7 +10,8 @@ import (
 )
 
 // SpecialEncoder is an Encoder for templates in Jinja, which write special
-// tokens by their text. EncodeSpecial takes trusted text.
+// tokens by their text. EncodeSpecial takes trusted text and adds none: so a
+// template that writes the token that begins a text gives it once.
 type SpecialEncoder interface {
 	Encoder
 	EncodeSpecial(text string) []int32
@@ -54,23 +55,7 @@ func (t *Template) rendered(tok Encoder, msgs []chat.Message, o Options) (Render
 	if o.NoMask {
 		r.Mask = nil
 	}
-	t.oneBOS(st, &r)
 	return r, nil
-}
-
-// oneBOS takes away what a tokenizer adds in front of a text that begins with
-// the same token already: two of them make a model worse without a word.
-func (t *Template) oneBOS(tok SpecialEncoder, r *Rendered) {
-	id, ok := tok.Special(t.bos)
-	for ok && t.bos != "" && len(r.IDs) > 1 && r.IDs[0] == id && r.IDs[1] == id {
-		r.IDs = r.IDs[1:]
-		if r.Mask != nil {
-			r.Mask = r.Mask[1:]
-		}
-		if strings.HasPrefix(r.Text, t.bos+t.bos) {
-			r.Text = r.Text[len(t.bos):]
-		}
-	}
 }
 
 // findMarks finds the special tokens that the template's author wrote. What

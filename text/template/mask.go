@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"weft/chat"
 	"weft/text/jinja"
@@ -124,11 +125,14 @@ func common(a, b string) int {
 	return n
 }
 
-// commonEnd is the length of what two texts end with.
+// commonEnd is the length of what two texts end with, in whole characters.
 func commonEnd(a, b string) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
 		n++
+	}
+	for n > 0 && !utf8.RuneStart(a[len(a)-n]) {
+		n--
 	}
 	return n
 }

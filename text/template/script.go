@@ -45,6 +45,11 @@ func FromJinja(s Source) (*Template, error) {
 			return t, nil
 		}
 	}
+	return newScript(s)
+}
+
+// newScript makes a template that runs as Jinja, even of a built-in's text.
+func newScript(s Source) (*Template, error) {
 	x := &script{Source: s}
 	var err error
 	if x.plain, err = jinja.Parse(s.Jinja); err != nil {

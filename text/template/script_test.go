@@ -15,18 +15,11 @@ import (
 	"weft/internal/testkit"
 )
 
-// markTok encodes words byte by byte and special tokens as one id each. With
-// adds, it adds the first of them in front of every text, as some do.
-type markTok struct {
-	byteTok
-	adds bool
-}
+// markTok encodes words byte by byte and special tokens as one id each.
+type markTok struct{ byteTok }
 
 func (t markTok) EncodeSpecial(text string) []int32 {
 	var ids []int32
-	if t.adds {
-		ids = append(ids, 256)
-	}
 	for _, w := range cut(text, t.markers, func(n int) int { return n }) {
 		if id, ok := t.Special(w.text); w.special && ok {
 			ids = append(ids, id)
@@ -57,7 +50,7 @@ func tokOf(source string, more ...string) markTok {
 		}
 	}
 	slices.SortStableFunc(list[len(more):], func(a, b string) int { return len(b) - len(a) })
-	return markTok{byteTok: byteTok{list}}
+	return markTok{byteTok{list}}
 }
 
 // published reads the chat templates of models in the test data.
