@@ -117,7 +117,7 @@ func (m *machine) member(v value, name string) value {
 		case "start":
 			return v.start
 		case "stop":
-			return v.start + v.n*v.step
+			return v.stop
 		case "step":
 			return v.step
 		}
@@ -127,6 +127,10 @@ func (m *machine) member(v value, name string) value {
 		}
 	case float64:
 		methods = m.lib.floats
+	case *function:
+		if v == m.lib.globals["dict"] && name == "fromkeys" {
+			return &function{name, fromKeys}
+		}
 	}
 	def, ok := methods[name]
 	if !ok {
@@ -192,7 +196,7 @@ func listMethods() map[string]method {
 
 func listIndex(m *machine, self value, a []value) value {
 	items := m.items(self)
-	bounds := m.slice(span{0, 1, int64(len(items))}, a[1], a[2], nil).(span)
+	bounds := m.slice(span{step: 1, n: int64(len(items))}, a[1], a[2], nil).(span)
 	for i := bounds.start; i < bounds.start+bounds.n; i++ {
 		if m.same(items[i], a[0]) {
 			return i

@@ -59,6 +59,7 @@ func (m *machine) assign(f *frame, target expr, v value) {
 		if !ok {
 			m.fail("cannot set %s.%s: %s is not a namespace", t.name, t.attr, t.name)
 		}
+		m.checkAttr(t.attr)
 		ns.attrs.set(author(t.attr), hash{kind: 's', s: t.attr}, v)
 	case *listExpr:
 		m.line = t.pos()
@@ -184,13 +185,12 @@ func (s *forStmt) run(m *machine, f, out *frame, v value, lp *loop) flow {
 		lp.start(m, v, it)
 		it = lp.next
 	}
-	turns := 0
+	ended := false // a turn ran to its end: continue and break do not count, as in Jinja
 	for {
 		item, ok := it()
 		if !ok {
 			break
 		}
-		turns++
 		m.step()
 		if lp != nil {
 			f.slots[s.loop] = lp
@@ -198,12 +198,14 @@ func (s *forStmt) run(m *machine, f, out *frame, v value, lp *loop) flow {
 		m.line = s.pos()
 		m.assign(f, s.target, item)
 		s.scope.enter(m, f)
-		if how := m.run(s.body, f); how == breakLoop {
+		how := m.run(s.body, f)
+		if how == breakLoop {
 			break
 		}
+		ended = ended || how == next
 	}
 	s.scope.leave(f)
-	if turns == 0 && s.otherwise != nil {
+	if !ended && s.otherwise != nil {
 		s.other.enter(m, f)
 		how := m.run(s.otherwise, f)
 		s.other.leave(f)

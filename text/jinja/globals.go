@@ -1,5 +1,7 @@
 package jinja
 
+import "strings"
+
 // maxRange is the longest range that Jinja's sandbox allows.
 const maxRange = 100_000
 
@@ -34,7 +36,13 @@ func globals() map[string]*function {
 	})
 	table["dict"] = &function{"dict", func(m *machine, a *args) value { return m.makeDict("dict", a) }}
 	table["namespace"] = &function{"namespace", func(m *machine, a *args) value {
-		return &namespace{m.makeDict("namespace", a)}
+		ns := &namespace{m.makeDict("namespace", a)}
+		for _, k := range ns.attrs.keys {
+			if k, ok := k.(*str); ok {
+				m.checkAttr(k.s)
+			}
+		}
+		return ns
 	}}
 	table["cycler"] = &function{"cycler", func(m *machine, a *args) value {
 		if a.noKeywords(m, "cycler"); len(a.pos) == 0 {
@@ -56,10 +64,9 @@ func makeRange(m *machine, a []value) value {
 		}
 		return int64(m.int("range", v, 0))
 	}
-	s := span{step: 1}
-	stop := arg(a[0])
+	s := span{stop: arg(a[0]), step: 1}
 	if a[1] != nil {
-		s.start, stop = stop, arg(a[1])
+		s.start, s.stop = s.stop, arg(a[1])
 	}
 	if a[2] != nil {
 		if s.step = arg(a[2]); s.step == 0 {
@@ -67,15 +74,35 @@ func makeRange(m *machine, a []value) value {
 		}
 	}
 	switch {
-	case s.step > 0 && stop > s.start:
-		s.n = (stop-s.start-1)/s.step + 1
-	case s.step < 0 && stop < s.start:
-		s.n = (s.start-stop-1)/-s.step + 1
+	case s.step > 0 && s.stop > s.start:
+		s.n = (s.stop-s.start-1)/s.step + 1
+	case s.step < 0 && s.stop < s.start:
+		s.n = (s.start-s.stop-1)/-s.step + 1
 	}
 	if s.n > maxRange {
 		m.limit("a range of %d numbers, want at most %d", s.n, maxRange)
 	}
 	return s
+}
+
+// checkAttr refuses names that transformers keeps out of namespaces.
+func (m *machine) checkAttr(name string) {
+	if strings.HasPrefix(name, "_") {
+		panic(&Error{m.line, "namespace attribute " + quote(name) + " starts with an underscore", ErrUnsafe})
+	}
+}
+
+// fromKeys is dict.fromkeys(iterable, value).
+func fromKeys(m *machine, a *args) value {
+	v := m.bind("fromkeys", signature("/ iterable value?"), a)
+	if v[1] == nil {
+		v[1] = none{}
+	}
+	d := newDict(0)
+	for _, k := range m.items(v[0]) {
+		m.put(d, k, v[1])
+	}
+	return d
 }
 
 // makeDict is dict(mapping or pairs, **keywords).

@@ -181,6 +181,10 @@ func (m *machine) slice(x, from, to, step value) value {
 	} else if by < 0 && first > last {
 		count = (first-last-1)/-by + 1
 	}
+	if r, ok := x.(span); ok {
+		at := func(i int) int64 { return r.start + int64(i)*r.step }
+		return span{at(first), at(last), r.step * int64(by), int64(count)}
+	}
 	return m.pick(x, first, by, count)
 }
 
@@ -200,12 +204,9 @@ func (m *machine) bound(v value) (int, bool) {
 	return int(min(max(n.(int64), -1<<40), 1<<40)), true
 }
 
-// pick takes count items of a sequence: first, first+by, ...
+// pick takes count items of a list or str: first, first+by, ...
 func (m *machine) pick(x value, first, by, count int) value {
-	switch x := x.(type) {
-	case span:
-		return span{x.start + int64(first)*x.step, x.step * int64(by), int64(count)}
-	case *list:
+	if x, ok := x.(*list); ok {
 		m.roomItems(count)
 		l := &list{tuple: x.tuple, items: make([]value, count)}
 		for i := range count {

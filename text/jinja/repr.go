@@ -93,18 +93,17 @@ func plainRepr(m *machine, v value) string {
 	case *big.Int:
 		return v.String()
 	case span:
-		stop := v.start + v.n*v.step
 		if v.step != 1 {
-			return fmt.Sprintf("range(%d, %d, %d)", v.start, stop, v.step)
+			return fmt.Sprintf("range(%d, %d, %d)", v.start, v.stop, v.step)
 		}
-		return fmt.Sprintf("range(%d, %d)", v.start, stop)
+		return fmt.Sprintf("range(%d, %d)", v.start, v.stop)
 	case *undefined:
 		return "Undefined"
 	case *loop:
 		return fmt.Sprintf("<LoopContext %d/%d>", v.index+1, v.len())
 	case *macro:
 		if v.def.name == "" {
-			return "<Macro 'caller'>"
+			return "<Macro anonymous>"
 		}
 		return "<Macro " + quote(v.def.name) + ">"
 	case *iterator:

@@ -26,8 +26,8 @@ type list struct {
 
 func tuple(items ...value) *list { return &list{items: items, tuple: true} }
 
-// span is a range: n numbers from start.
-type span struct{ start, step, n int64 }
+// span is a range: n numbers from start; stop is only for printing.
+type span struct{ start, stop, step, n int64 }
 
 // iterator gives its values once, as a Python generator.
 type iterator struct{ next func() (value, bool) }
