@@ -350,3 +350,28 @@ func TestSaveAndLoadTrained(t *testing.T) {
 		}
 	}
 }
+
+// TestTrainTiesByID compares with Hugging Face's trainer, whose order of ties is
+// another one (testdata/make_ties.py).
+func TestTrainTiesByID(t *testing.T) {
+	data, err := os.ReadFile("testdata/ties.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want struct {
+		Text   string
+		Merges []string
+	}
+	if err := json.Unmarshal(data, &want); err != nil {
+		t.Fatal(err)
+	}
+	o := TrainOptions{VocabSize: 256 + len(want.Merges), MinFreq: 1, Ties: "ids"}
+	got := mustTrain(t, o, want.Text).mergeLines()
+	if d := cmp.Diff(want.Merges, got); d != "" {
+		t.Errorf("merges by ids (-want +got):\n%s", d)
+	}
+	o.Ties = "bytes"
+	if slices.Equal(mustTrain(t, o, want.Text).mergeLines(), got) {
+		t.Error("the text has no ties that the two rules see differently")
+	}
+}
