@@ -40,7 +40,7 @@ lists the placeholders that are left.`,
 			if e.json {
 				return json.NewEncoder(e.out).Encode(map[string]any{"path": out, "name": args[0], "id": id, "reserved": len(claimed.Reserved()), "hash": claimed.Hash()})
 			}
-			fmt.Fprintf(e.out, "%s: %s is token %d; %d placeholders are left\n", out, args[0], id, len(claimed.Reserved()))
+			fmt.Fprintf(e.out, "%s: %s is token %d; placeholders left: %d\n", out, args[0], id, len(claimed.Reserved()))
 			return nil
 		},
 	}
