@@ -144,7 +144,7 @@ func (e *env) root() *cobra.Command {
 		c.GroupID = "life"
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{e.logitsCmd(), e.benchCmd(), e.doctorCmd(), e.versionCmd()} {
+	for _, c := range []*cobra.Command{e.templateCmd(), e.logitsCmd(), e.benchCmd(), e.doctorCmd(), e.versionCmd()} {
 		c.GroupID = "look"
 		root.AddCommand(c)
 	}

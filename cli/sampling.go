@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,20 +57,29 @@ func (s *samplingFlags) request(c *cobra.Command) (chat.Request, error) {
 // completion is what run and chat print with --json.
 type completion struct {
 	Text      string            `json:"text"`
+	Reasoning string            `json:"reasoning_content,omitempty"`
 	ToolCalls []chat.ToolCall   `json:"tool_calls,omitempty"`
 	Finish    chat.FinishReason `json:"finish_reason"`
 	Usage     *chat.Usage       `json:"usage,omitempty"`
 }
 
-// stream writes an answer as it comes and returns it whole. A tool call has a
-// line of its own.
+// stream writes an answer as it comes and returns it whole. Reasoning stands in
+// front, a tool call has a line of its own.
 func stream(w io.Writer, answer iter.Seq2[chat.Delta, error]) (completion, error) {
 	var c completion
 	for d, err := range answer {
 		if err != nil {
 			return c, err
 		}
-		if _, err := io.WriteString(w, d.Text); err != nil {
+		text := d.Reasoning + d.Text
+		if d.Reasoning != "" && c.Reasoning == "" {
+			text = "[thinking] " + text
+		}
+		c.Reasoning += d.Reasoning
+		if d.Text != "" && c.Text == "" && c.Reasoning != "" {
+			text = strings.TrimSuffix(text, d.Text) + "\n\n" + d.Text
+		}
+		if _, err := io.WriteString(w, text); err != nil {
 			return c, err
 		}
 		c.Text += d.Text
@@ -108,6 +118,7 @@ func keep(m *chat.Message, answer iter.Seq2[chat.Delta, error]) iter.Seq2[chat.D
 	return func(yield func(chat.Delta, error) bool) {
 		for d, err := range answer {
 			m.Content += d.Text
+			m.Reasoning += d.Reasoning
 			m.ToolCalls = append(m.ToolCalls, d.ToolCalls...)
 			if !yield(d, err) {
 				return
