@@ -28,7 +28,7 @@ func BenchmarkEncode(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Run("llama2/wikitext", func(b *testing.B) { benchEncode(b, llama, english) })
-	llama.pattern = spmPattern([]token{{text: "a b", kind: plain}})
+	llama.model.(*bpe).parted = false
 	b.Run("llama2/wikitext/whole", func(b *testing.B) { benchEncode(b, llama, english[:200_000]) })
 }
 
@@ -45,8 +45,7 @@ func benchEncode(b *testing.B, tok *Tokenizer, text string) {
 func BenchmarkEncodeUncached(b *testing.B) {
 	text := readData(b, "text/wikitext2_valid.txt")
 	tok := tiktokens()[2].load(b)
-	tok.cache.slots = tok.cache.slots[:1]
-	tok.whole = false
+	m := tok.model.(*bpe)
 	ids := make([]int32, 0, len(text))
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
@@ -54,8 +53,8 @@ func BenchmarkEncodeUncached(b *testing.B) {
 		for i := 0; i < len(text); {
 			end := tok.pattern.next(text, i)
 			from := len(ids)
-			ids = tok.symbols(ids, text[i:end])
-			ids = ids[:from+len(tok.table.apply(ids[from:]))]
+			ids = m.symbols(ids, text[i:end])
+			ids = ids[:from+len(m.table.apply(ids[from:]))]
 			i = end
 		}
 	}

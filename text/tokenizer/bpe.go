@@ -48,11 +48,9 @@ func (m *mergeTable) find(key uint64) *slot {
 	}
 }
 
-// add enters a merge; of two merges of one pair the first stays.
+// add enters a merge; of two merges of one pair the last stays.
 func (m *mergeTable) add(rank int, g merge) {
-	if s := m.find(pairKey(g.left, g.right)); s.rank == noRank {
-		*s = slot{key: pairKey(g.left, g.right), rank: int32(rank), into: g.into}
-	}
+	*m.find(pairKey(g.left, g.right)) = slot{key: pairKey(g.left, g.right), rank: int32(rank), into: g.into}
 }
 
 // shortChunk is the length from which merging with a heap beats looking over
@@ -65,7 +63,7 @@ func (m *mergeTable) apply(ids []int32) []int32 {
 	case len(ids) < 2:
 		return ids
 	case len(ids) > shortChunk:
-		return m.applyLong(ids)
+		return m.applyLong(ids, nil)
 	}
 	var found [shortChunk]*slot // found[i] is the merge of ids[i] and ids[i+1]
 	n := len(ids)
@@ -98,12 +96,15 @@ func (m *mergeTable) apply(ids []int32) []int32 {
 
 // applyLong is apply in O(n log n): a heap of candidate merges, keyed by rank
 // and then position, over a linked list of tokens. A candidate whose tokens
-// have changed since is dropped when it comes up.
-func (m *mergeTable) applyLong(ids []int32) []int32 {
+// have changed since is dropped when it comes up. With drop, a candidate is
+// passed over now and then until another one has been taken, as in the
+// tokenizers library (after Provilkov et al. 2020).
+func (m *mergeTable) applyLong(ids []int32, drop *dropout) []int32 {
 	n := int32(len(ids))
 	prev, next := make([]int32, n), make([]int32, n)
 	ranks := make([]int32, n) // rank of the merge of token i and the one behind it
 	var h rankHeap
+	var passed []uint64
 	look := func(i int32) {
 		ranks[i] = noRank
 		if j := next[i]; j < n {
@@ -121,6 +122,14 @@ func (m *mergeTable) applyLong(ids []int32) []int32 {
 	}
 	for len(h) > 0 {
 		top := h.pop()
+		if drop != nil && drop.rng.Float64() < drop.rate {
+			passed = append(passed, top)
+			continue
+		}
+		for _, p := range passed {
+			h.push(p)
+		}
+		passed = passed[:0]
 		i := int32(uint32(top))
 		if ranks[i] != int32(top>>32) {
 			continue

@@ -1,83 +1,143 @@
 package tokenizer
 
 import (
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
-// encode appends the ids of text, cutting out first the added tokens of m: those
-// that are matched in the text as it is, then, after normalising what stands
-// between them, the others.
-func (t *Tokenizer) encode(dst []int32, text string, m *matcher) []int32 {
-	return m.raw.split(dst, text, func(dst []int32, text string) []int32 {
-		if t.nfc {
-			text = norm.NFC.String(text)
+// Options says how EncodeWith segments text. The zero value is Encode.
+type Options struct {
+	// Dropout is the probability that BPE passes a merge over, at each of its
+	// steps (Provilkov et al. 2020, arXiv:1910.13267); 0: the best segmentation.
+	Dropout float64
+	// Sample makes a Unigram vocabulary draw a segmentation by its probability
+	// to the power of Alpha (Kudo 2018), among the NBest best, or among all if
+	// that is 0.
+	Sample bool
+	NBest  int
+	Alpha  float64 // 0 means 1
+	Seed   uint64  // the same seed gives the same ids
+	// Trusted finds special tokens in the text, as EncodeSpecial does. Never set
+	// it for text of users.
+	Trusted bool
+}
+
+// EncodeWith is Encode with a choice of segmentations, for training that should
+// not depend on one of them. Vocabularies that can do neither ignore it.
+func (t *Tokenizer) EncodeWith(text string, o Options) []int32 {
+	r := encoding{t: t, user: !o.Trusted}
+	if o.Dropout > 0 || o.Sample {
+		if o.Alpha == 0 {
+			o.Alpha = 1
 		}
-		return m.normal.split(dst, text, t.words)
+		drop := &dropout{rate: o.Dropout, nbest: o.NBest, alpha: o.Alpha, rng: rand.New(rand.NewPCG(o.Seed, 0))}
+		if bpe := t.kind == bpeModel || t.kind == ""; bpe == (o.Dropout > 0) {
+			r.drop = drop
+		}
+	}
+	r.text(text)
+	return r.ids
+}
+
+// EncodeMarked returns the ids of trusted text with the tokens around it that the
+// file's post_processor asks for, such as BOS, [CLS] and [SEP]: what other
+// programs give by default.
+func (t *Tokenizer) EncodeMarked(text string) []int32 {
+	r := encoding{t: t, ids: append(make([]int32, 0, len(text)/3+4), t.frame.before...)}
+	r.text(text)
+	return append(r.ids, t.frame.after...)
+}
+
+// EncodeOffsets is Encode that also says which bytes of text each id stands for.
+// A token of part of a character has all of it. What a normaliser put there has
+// the place of what it belongs to, and where the file trims offsets, spaces at
+// the ends of a token are left out.
+func (t *Tokenizer) EncodeOffsets(text string) ([]int32, []Span) {
+	r := encoding{t: t, user: true, spans: make([]Span, 0, len(text)/3+2)}
+	r.text(text)
+	r.trim()
+	return r.ids, r.spans
+}
+
+// encoding is the work on one text.
+type encoding struct {
+	t     *Tokenizer
+	user  bool // special tokens are plain text
+	drop  *dropout
+	ids   []int32
+	spans []Span // of ids; nil when nobody asks
+}
+
+// text cuts out first the added tokens that are matched in the text as it is,
+// then, after normalising what stands between them, the others.
+func (r *encoding) text(text string) {
+	s := strand{text: text}
+	if r.spans != nil || r.t.traced {
+		s = tracked(text)
+	}
+	if r.ids == nil {
+		r.ids = make([]int32, 0, len(text)/3+2)
+	}
+	r.between(&r.t.raw, s, func(s strand) {
+		if len(r.t.normalizers) > 0 {
+			s = r.t.normalize(s)
+		}
+		r.between(&r.t.normal, s, r.words)
+	})
+}
+
+// between appends the added tokens in s, and has rest see to what is between them.
+func (r *encoding) between(f *finder, s strand, rest func(strand)) {
+	if f.empty(r.user) {
+		rest(s)
+		return
+	}
+	f.cut(s.text, r.user, func(start, end int, a *added) {
+		if a == nil {
+			rest(s.sub(start, end))
+			return
+		}
+		r.ids = append(r.ids, a.id)
+		if r.spans != nil {
+			r.spans = append(r.spans, s.span(start, end))
+		}
 	})
 }
 
 // words appends the ids of text without added tokens.
-func (t *Tokenizer) words(dst []int32, text string) []int32 {
-	if t.spm {
+func (r *encoding) words(s strand) {
+	if s.text == "" {
+		return
+	}
+	if r.t.pattern == nil || r.spans != nil {
+		for _, piece := range r.t.cut(s) {
+			r.piece(piece)
+		}
+		return
+	}
+	text := s.text
+	if r.t.leading && text[0] != ' ' {
 		text = " " + text
 	}
 	for i := 0; i < len(text); {
-		end := t.pattern.next(text, i)
-		dst = t.chunk(dst, text[i:end])
+		end := r.t.pattern.next(text, i)
+		r.ids = r.t.model.encode(r.ids, text[i:end], r.drop)
 		i = end
 	}
-	return dst
 }
 
-// chunk appends the ids of one chunk, from the cache if it can.
-func (t *Tokenizer) chunk(dst []int32, chunk string) []int32 {
-	slot := t.cache.slot(chunk)
-	if slot != nil {
-		if c := slot.Load(); c != nil && c.text == chunk {
-			return append(dst, c.ids...)
-		}
+// piece appends the ids of one pre-token.
+func (r *encoding) piece(s strand) {
+	if s.text == "" {
+		return
 	}
-	from := len(dst)
-	if id, ok := t.vocab[chunk]; ok && t.whole {
-		dst = append(dst, id)
-	} else {
-		dst = t.symbols(dst, chunk)
-		dst = dst[:from+len(t.table.apply(dst[from:]))]
+	from := len(r.ids)
+	r.ids = r.t.model.encode(r.ids, s.text, r.drop)
+	if r.spans != nil {
+		r.place(s, r.ids[from:])
 	}
-	if slot != nil {
-		t.cache.put(slot, chunk, dst[from:])
-	}
-	return dst
-}
-
-// symbols appends what merging starts from: one id per byte, or per character
-// with one per byte for characters that the vocabulary lacks.
-func (t *Tokenizer) symbols(dst []int32, chunk string) []int32 {
-	if t.spm {
-		for len(chunk) > 0 {
-			_, n := utf8.DecodeRuneInString(chunk)
-			if id, ok := t.vocab[chunk[:n]]; ok {
-				dst = append(dst, id)
-			} else {
-				for i := range n {
-					dst = append(dst, t.bytes[chunk[i]])
-				}
-			}
-			chunk = chunk[n:]
-		}
-		return dst
-	}
-	for i := range len(chunk) {
-		if id := t.bytes[chunk[i]]; id >= 0 {
-			dst = append(dst, id)
-		}
-	}
-	return dst
 }
 
 // EncodeBatch is Encode for many texts at once, on all cores.

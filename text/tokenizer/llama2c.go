@@ -19,8 +19,8 @@ import (
 // characters or their bytes to start with, then always the neighbours whose
 // joint token has the best score, the leftmost of equals. Other bytes stand for
 // themselves. Tokens are <unk>, <s>, </s>, the 256 bytes as <0xNN>, and pieces of
-// text. The character ▁ (U+2581) in a text is its bytes, so that it comes back;
-// Hugging Face's tokenizers take it for a space.
+// text. The character ▁ (U+2581) in a text is a space, as it is to every program
+// that reads the tokenizer.json that this saves.
 func FromLlama2C(r io.Reader, vocab int) (*Tokenizer, error) {
 	s, err := llama2CSpec(bufio.NewReader(r), vocab)
 	var t *Tokenizer
@@ -64,7 +64,7 @@ func llama2CSpec(r io.Reader, vocab int) (*spec, error) {
 	if longest < 1 || longest > maxToken {
 		return nil, fmt.Errorf("longest token: got %d bytes, want 1 to %d: %w", longest, maxToken, ErrFormat)
 	}
-	s := &spec{normalizer: json.RawMessage(spmNormalizer), decoder: json.RawMessage(spmDecoder), modelSpec: modelSpec{byteful: true, fuse: true}}
+	s := &spec{normalizer: json.RawMessage(spmNormalizer), decoder: json.RawMessage(spmDecoder), modelSpec: modelSpec{unk: unkName, byteful: true, fuse: true}}
 	var scores []float32
 	for id := range vocab {
 		score, text, err := readPiece(r, longest)
@@ -133,26 +133,5 @@ func pieceToken(id int, text string) (token, error) {
 	if _, ok := fallbackByte(text); ok {
 		return token{}, fmt.Errorf("token %d: %q stands behind the bytes: %w", id, text, ErrFormat)
 	}
-	return token{text: text, kind: plain}, nil
-}
-
-// spmPattern divides text where no merge can cross: in front of each run of
-// spaces, if spaces stand only at the front of tokens, otherwise nowhere.
-func spmPattern(tokens []token) *pattern {
-	p := &pattern{name: "spaces", next: func(s string, i int) int {
-		for i < len(s) && s[i] == ' ' {
-			i++
-		}
-		if j := strings.IndexByte(s[i:], ' '); j >= 0 {
-			return i + j
-		}
-		return len(s)
-	}}
-	for _, t := range tokens {
-		if t.kind == plain && strings.Contains(strings.TrimLeft(t.text, " "), " ") {
-			p = &pattern{name: "whole", next: func(s string, _ int) int { return len(s) }}
-			break
-		}
-	}
-	return p
+	return token{text: strings.ReplaceAll(text, " ", spmSpace), kind: plain}, nil
 }

@@ -33,20 +33,13 @@ const unkName = "<unk>"
 
 // marshal is the reverse of parse.
 func (t *Tokenizer) marshal() ([]byte, error) {
-	vocab, err := t.vocabJSON()
+	model, err := t.modelJSON()
 	if err != nil {
 		return nil, err
 	}
-	var unk any
-	if _, ok := t.specials[unkName]; ok && t.spm {
-		unk = unkName // never used, as every byte has a token
-	}
-	model := orderedJSON{{"type", "BPE"}, {"dropout", nil}, {"unk_token", unk}, {"continuing_subword_prefix", nil},
-		{"end_of_word_suffix", nil}, {"fuse_unk", t.spm}, {"byte_fallback", t.spm}, {"ignore_merges", t.whole},
-		{"vocab", vocab}, {"merges", t.mergeLines()}}
-	f := orderedJSON{{"version", "1.0"}, {"truncation", raw(t.truncation)}, {"padding", raw(t.padding)}, {"added_tokens", t.addedJSON()},
-		{"normalizer", raw(t.normalizer)}, {"pre_tokenizer", raw(t.preTokenizer)}, {"post_processor", raw(t.postProcessor)},
-		{"decoder", raw(t.decoder)}, {"model", model}}
+	f := orderedJSON{{"version", "1.0"}, {"truncation", orNull(t.truncation)}, {"padding", orNull(t.padding)}, {"added_tokens", t.addedJSON()},
+		{"normalizer", orNull(t.normalizer)}, {"pre_tokenizer", orNull(t.preTokenizer)}, {"post_processor", orNull(t.postProcessor)},
+		{"decoder", orNull(t.decoder)}, {"model", model}}
 	data, err := f.MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -59,34 +52,108 @@ func (t *Tokenizer) marshal() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// raw is a section as it is written: null where there is none.
-func raw(section json.RawMessage) any {
+// orNull is a section as it is written.
+func orNull(section json.RawMessage) any {
 	if len(section) == 0 {
 		return nil
 	}
 	return section
 }
 
-// name is how a vocabulary spells a token; the reverse of decodeName.
-func (s *Tokenizer) name(t token) string {
-	switch {
-	case t.kind == special, t.kind == literal:
-		return t.text
-	case t.kind == fallback:
-		return fallbackName(t.text[0])
-	case s.spm:
-		return strings.ReplaceAll(t.text, " ", spmSpace)
+// modelJSON spells the model.
+func (t *Tokenizer) modelJSON() (orderedJSON, error) {
+	if t.kind == unigramModel {
+		return t.unigramJSON()
 	}
-	return nameOf(t.text)
+	vocab, err := t.vocabJSON()
+	if err != nil {
+		return nil, err
+	}
+	orNone := func(s string) any {
+		if s == "" {
+			return nil
+		}
+		return s
+	}
+	switch t.kind {
+	case wordPieceModel:
+		return orderedJSON{{"type", "WordPiece"}, {"unk_token", t.unk}, {"continuing_subword_prefix", t.modelSpec.prefix},
+			{"max_input_chars_per_word", t.longest}, {"vocab", vocab}}, nil
+	case wordLevelModel:
+		return orderedJSON{{"type", "WordLevel"}, {"vocab", vocab}, {"unk_token", t.unk}}, nil
+	}
+	merges, err := t.mergesJSON()
+	if err != nil {
+		return nil, err
+	}
+	var dropout any
+	if t.dropout != 0 {
+		dropout = t.dropout
+	}
+	return orderedJSON{{"type", "BPE"}, {"dropout", dropout}, {"unk_token", orNone(t.unk)}, {"continuing_subword_prefix", orNone(t.modelSpec.prefix)},
+		{"end_of_word_suffix", orNone(t.suffix)}, {"fuse_unk", t.fuse}, {"byte_fallback", t.byteful}, {"ignore_merges", t.whole},
+		{"vocab", vocab}, {"merges", merges}}, nil
 }
 
-// vocabJSON lists all tokens by id, the added ones too, so that other programs
-// give those the same ids whatever their place.
+// unigramJSON lists tokens by id with their scores, up to the last one that is
+// the model's.
+func (t *Tokenizer) unigramJSON() (orderedJSON, error) {
+	list, err := t.vocabJSON()
+	if err != nil {
+		return nil, err
+	}
+	vocab := make([][2]any, 0, len(list))
+	for i, f := range list {
+		if id := f.value.(int); id != i {
+			return nil, fmt.Errorf("no token has the id %d: a Unigram vocabulary cannot be written with gaps", i)
+		}
+		vocab = append(vocab, [2]any{f.name, t.scores[i]})
+	}
+	var unk any
+	if t.unkID >= 0 {
+		unk = t.unkID
+	}
+	return orderedJSON{{"type", "Unigram"}, {"unk_id", unk}, {"vocab", vocab}, {"byte_fallback", t.byteful}}, nil
+}
+
+// name is how a vocabulary spells a token; the reverse of decodeName.
+func (t *Tokenizer) name(tok token) string {
+	switch {
+	case tok.kind == fallback:
+		return fallbackName(tok.text[0])
+	case tok.kind == plain && t.level:
+		return nameOf(tok.text)
+	default:
+		return tok.text
+	}
+}
+
+// vocabJSON lists the model's tokens by id. Added tokens that it does not have
+// are left out if other programs will give them the same ids nevertheless: one
+// after the other behind the vocabulary.
 func (t *Tokenizer) vocabJSON() (orderedJSON, error) {
+	outside := map[int32]bool{}
+	for _, a := range t.added {
+		if a.outside {
+			outside[a.id] = true
+		}
+	}
+	size := int32(0)
+	for id, tok := range t.tokens {
+		if tok.kind != absent && !outside[int32(id)] {
+			size++
+		}
+	}
+	for i := range int32(len(outside)) {
+		if !outside[size+i] {
+			clear(outside)
+			break
+		}
+	}
 	ids := make(map[string]int, len(t.tokens))
 	var out orderedJSON
 	for id, tok := range t.tokens {
-		if tok.kind == absent {
+		if tok.kind == absent || outside[int32(id)] {
 			continue
 		}
 		name := t.name(tok)
@@ -102,8 +169,26 @@ func (t *Tokenizer) vocabJSON() (orderedJSON, error) {
 	return out, nil
 }
 
-// mergeLines spells merges the older way, which every version of the library
-// reads. No name of a token of text holds a space.
+// mergesJSON spells merges the older way, which every version of the library
+// reads, but as pairs where a name holds a space.
+func (t *Tokenizer) mergesJSON() (any, error) {
+	var pairs [][2]string
+	spaces := false
+	for _, g := range t.merges {
+		left, right := t.name(t.tokens[g.left]), t.name(t.tokens[g.right])
+		if into := t.name(t.tokens[g.into]); into != left+strings.TrimPrefix(right, t.modelSpec.prefix) {
+			return nil, fmt.Errorf("the merge of %q and %q makes %q: a tokenizer.json cannot say that", left, right, into)
+		}
+		spaces = spaces || strings.Contains(left+right, " ")
+		pairs = append(pairs, [2]string{left, right})
+	}
+	if spaces {
+		return pairs, nil
+	}
+	return t.mergeLines(), nil
+}
+
+// mergeLines spells merges with a space between the two tokens.
 func (t *Tokenizer) mergeLines() []string {
 	lines := make([]string, len(t.merges))
 	for i, g := range t.merges {
@@ -116,7 +201,7 @@ func (t *Tokenizer) mergeLines() []string {
 func (t *Tokenizer) addedJSON() []addedJSON {
 	out := make([]addedJSON, len(t.added))
 	for i, a := range t.added {
-		out[i] = addedJSON{ID: int64(a.id), Content: a.content, LStrip: a.lstrip, RStrip: a.rstrip, Normalized: a.normalized, Special: a.special}
+		out[i] = addedJSON{ID: int64(a.id), Content: a.content, SingleWord: a.single, LStrip: a.lstrip, RStrip: a.rstrip, Normalized: a.normalized, Special: a.special}
 	}
 	return out
 }

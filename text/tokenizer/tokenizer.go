@@ -1,72 +1,71 @@
 package tokenizer
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 )
 
 // Tokenizer maps text to ids and back. It is immutable and safe for concurrent
-// use; make one with Train, Load, LoadTiktoken or FromLlama2C.
+// use; make one with Train, Load, LoadTiktoken or one of the From functions.
 type Tokenizer struct {
 	spec
-	plan
-	bytes    [256]int32       // id of each single byte, -1 where there is none
-	vocab    map[string]int32 // plain tokens by their bytes; nil unless looked up
-	table    *mergeTable
+	pipeline
+	model    model
 	specials map[string]int32 // added tokens by name
-	user     *matcher         // added tokens that any text may hold
-	trusted  *matcher         // all added tokens
-	cache    *cache
-	bos      int32 // -1: none
+	raw      finder           // added tokens that are looked for in text as it is
+	normal   finder           // and in normalised text
+	unkID    int32            // the token for what the vocabulary lacks; -1 none
+	bos      int32            // -1: none
 	eos      int32
 	hash     string
 }
 
-// plan is what the steps of a spec come to.
-type plan struct {
-	pattern *pattern
-	spm     bool  // SentencePiece style: characters, a space in front, byte fallback
-	nfc     bool  // text is brought to Unicode's composed form first
-	before  int32 // special token that a file's template puts in front of text; -1
-	after   int32 // and behind it; -1
-}
-
-// build completes a spec, or says what is wrong with it. Errors name the token.
+// build completes a spec, or says what is wrong with it. Errors name the token,
+// or the place in tokenizer.json.
 func build(s spec) (*Tokenizer, error) {
-	t := &Tokenizer{spec: s, cache: newCache(), bos: -1, eos: -1}
-	if err := t.plan.read(&s); err != nil {
-		return nil, err
+	t := &Tokenizer{spec: s, bos: -1, eos: -1}
+	if t.kind == "" {
+		t.kind = bpeModel
 	}
-	if err := t.index(); err != nil {
+	t.added = slices.Clone(s.added)
+	slices.SortStableFunc(t.added, func(x, y added) int { return int(x.id) - int(y.id) })
+	if err := t.pipeline.read(&t.spec); err != nil {
 		return nil, err
-	}
-	if t.spm {
-		t.pattern = spmPattern(s.tokens)
 	}
 	t.merges = t.mergesOfText()
-	t.table = newMergeTable(len(t.merges))
-	for rank, g := range t.merges {
-		t.table.add(rank, g)
+	t.unkID = t.find(t.unk)
+	var err error
+	if t.model, err = t.newModel(t.level); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
 	}
-	t.specials = make(map[string]int32, len(s.added))
-	var open []added
-	for _, a := range s.added {
-		if _, twice := t.specials[a.content]; twice {
-			return nil, fmt.Errorf("added token %q is there twice: %w", a.content, ErrFormat)
-		}
-		t.specials[a.content] = a.id
-		if !a.special {
-			open = append(open, a)
-		}
+	if err := t.findAdded(); err != nil {
+		return nil, err
 	}
-	t.user, t.trusted = newMatcher(open, t.nfc), newMatcher(s.added, t.nfc)
 	t.markers()
 	t.hash = t.sum()
 	return t, nil
+}
+
+// findAdded sorts added tokens by when they are looked for. Those that are looked
+// for in normalised text are normalised themselves.
+func (t *Tokenizer) findAdded() error {
+	t.specials = make(map[string]int32, len(t.added))
+	var raw, normal []added
+	for _, a := range t.added {
+		if _, twice := t.specials[a.content]; twice {
+			return fmt.Errorf("added_tokens: %q is there twice: %w", a.content, ErrFormat)
+		}
+		t.specials[a.content] = a.id
+		if !a.normalized {
+			raw = append(raw, a)
+			continue
+		}
+		a.content = t.normalize(strand{text: a.content}).text
+		normal = append(normal, a)
+	}
+	t.raw, t.normal = newFinder(raw), newFinder(normal)
+	return nil
 }
 
 // mergesOfText leaves out merges that have to do with special tokens: no text
@@ -81,33 +80,6 @@ func (s *spec) mergesOfText() []merge {
 	return out
 }
 
-// index finds the bytes, and the other tokens where encoding looks them up.
-func (t *Tokenizer) index() error {
-	for i := range t.bytes {
-		t.bytes[i] = -1
-	}
-	lookup := t.spm || t.whole
-	if lookup {
-		t.vocab = make(map[string]int32, len(t.tokens))
-	}
-	for id, tok := range t.tokens {
-		switch {
-		case tok.kind == fallback, tok.kind == plain && !t.spm && len(tok.text) == 1:
-			t.bytes[tok.text[0]] = int32(id)
-		}
-		if tok.kind == plain && lookup {
-			if old, twice := t.vocab[tok.text]; twice {
-				return fmt.Errorf("tokens %d and %d are both %q: %w", old, id, tok.text, ErrFormat)
-			}
-			t.vocab[tok.text] = int32(id)
-		}
-	}
-	if missing := t.Missing(); t.spm && len(missing) > 0 {
-		return fmt.Errorf("byte fallback has no token for %d of the 256 bytes, first 0x%02X: %w", len(missing), missing[0], ErrFormat)
-	}
-	return nil
-}
-
 // markers finds the tokens that begin and end a text: what the file's template
 // says, otherwise the first of these names that is a special token.
 func (t *Tokenizer) markers() {
@@ -119,14 +91,35 @@ func (t *Tokenizer) markers() {
 		}
 		return -1
 	}
-	t.bos = t.before
-	if t.bos < 0 {
+	if len(t.frame.before) > 0 {
+		t.bos = t.frame.before[0]
+	} else {
 		t.bos = find("<|bos|>", "<|begin_of_text|>", "<s>", "<bos>", "<BOS_TOKEN>", "[BOS]")
 	}
 	t.eos = find("<|eos|>", "<|end_of_text|>", "</s>", "<eos>", "<EOS_TOKEN>", "[EOS]", "<|endoftext|>", "<|end|>")
-	if t.eos < 0 {
-		t.eos = t.after
+	if n := len(t.frame.after); t.eos < 0 && n > 0 {
+		t.eos = t.frame.after[n-1]
 	}
+}
+
+// Unapplied lists what the tokenizer's file asks for and this package does not
+// do, one line each: settings of other programs' batches, and dropout, which is
+// asked for by Options. Whoever loads a file for a user shows it.
+func (t *Tokenizer) Unapplied() []string {
+	var out []string
+	if len(t.truncation) > 0 {
+		out = append(out, "truncation: texts are not cut: "+canonical(t.truncation))
+	}
+	if len(t.padding) > 0 {
+		out = append(out, "padding: texts are not filled up: "+canonical(t.padding))
+	}
+	if t.dropout > 0 {
+		out = append(out, fmt.Sprintf("model.dropout: %v: the best segmentation is taken", t.dropout))
+	}
+	if t.unk != "" && t.unkID < 0 {
+		out = append(out, fmt.Sprintf("model.unk_token: %q has no id: text that the vocabulary lacks is left out", t.unk))
+	}
+	return out
 }
 
 // Encode returns the ids of text that a user wrote: text that spells a special
@@ -134,56 +127,62 @@ func (t *Tokenizer) markers() {
 // tokenizer's file does not call special (runs of spaces, say) are found, as in
 // any other program that reads the file.
 //
-// Byte-level ids decode to text exactly, whatever its bytes. Three files lose
-// something: with an NFC normaliser text comes back composed, with a vocabulary
-// that lacks bytes (see Missing) those bytes are left out, and added tokens with
-// lstrip or rstrip swallow white space beside them.
+// Byte-level ids decode to text exactly, whatever its bytes, but for files that
+// lose something: a normaliser changes text, a vocabulary may lack bytes (see
+// Missing), and added tokens with lstrip or rstrip swallow white space beside
+// them. Vocabularies of words and pieces lose what they have no token for.
 func (t *Tokenizer) Encode(text string) []int32 {
-	return t.encode(make([]int32, 0, len(text)/3+2), text, t.user)
+	r := encoding{t: t, user: true}
+	r.text(text)
+	return r.ids
 }
 
 // EncodeSpecial returns the ids of trusted text, such as a rendered template:
 // special tokens spelled in it become their ids. Never give it text of users.
 func (t *Tokenizer) EncodeSpecial(text string) []int32 {
-	return t.encode(make([]int32, 0, len(text)/3+2), text, t.trusted)
+	r := encoding{t: t}
+	r.text(text)
+	return r.ids
 }
 
 // Count is the number of ids that Encode returns.
 func (t *Tokenizer) Count(text string) int { return len(t.Encode(text)) }
 
-// Decode returns the bytes that ids stand for, special tokens as they are
-// spelled, and U+FFFD for an id that no token has. SentencePiece vocabularies
-// drop the space that Encode puts in front, at the start and after BOS. The
-// result is not valid UTF-8 when ids end inside a character; see Stream.
+// Decode returns the text that ids stand for, as the file's decoder makes it,
+// special tokens as they are spelled, and U+FFFD for an id that no token has.
+// Bytes come back as they are: the result is not valid UTF-8 when ids end inside
+// a character; see Stream. A decoder that drops the space in front of a text
+// does so behind BOS as well.
 func (t *Tokenizer) Decode(ids []int32) string {
 	var b strings.Builder
-	start := true
+	s := t.newSink(&textSink{&b})
 	for _, id := range ids {
-		b.WriteString(t.piece(id, start))
-		start = id == t.bos && id >= 0
+		s.push(id)
 	}
+	s.flush()
 	return b.String()
 }
 
-// piece is the text of one id; start says that no text stands in front of it.
-func (t *Tokenizer) piece(id int32, start bool) string {
-	if id < 0 || int(id) >= len(t.tokens) || t.tokens[id].kind == absent {
-		return "\ufffd"
-	}
-	text := t.tokens[id].text
-	if start && t.spm && t.tokens[id].kind == plain {
-		text = strings.TrimPrefix(text, " ")
-	}
-	return text
+// known says whether an id has a token.
+func (t *Tokenizer) known(id int32) bool {
+	return id >= 0 && int(id) < len(t.tokens) && t.tokens[id].kind != absent
 }
 
-// Bytes returns the bytes of one token, nil for an id that no token has. A
-// SentencePiece token keeps its leading space.
+// Bytes returns the bytes that one token stands for in the middle of a text, nil
+// for an id that no token has. A SentencePiece token keeps its leading space.
 func (t *Tokenizer) Bytes(id int32) []byte {
-	if id < 0 || int(id) >= len(t.tokens) || t.tokens[id].kind == absent {
+	if !t.known(id) {
 		return nil
 	}
-	return []byte(t.tokens[id].text)
+	if t.direct() {
+		return []byte(t.tokens[id].text)
+	}
+	var b strings.Builder
+	s := t.newSink(&textSink{&b})
+	s.resume()
+	s.push(id)
+	s.flush()
+	return []byte(b.String())
 }
 
 // Special returns the id of the added token of that name.
@@ -194,9 +193,6 @@ func (t *Tokenizer) Special(name string) (int32, bool) {
 
 // IsSpecial says whether id is a special token, which no user text leads to.
 func (t *Tokenizer) IsSpecial(id int32) bool {
-	if id < 0 || int(id) >= len(t.tokens) || t.tokens[id].kind != special {
-		return false
-	}
 	i, ok := slices.BinarySearchFunc(t.added, id, func(a added, id int32) int { return int(a.id) - int(id) })
 	return ok && t.added[i].special
 }
@@ -212,62 +208,15 @@ func (t *Tokenizer) BOS() (int32, bool) { return t.bos, t.bos >= 0 }
 // tokenizer_config.json beside the file.
 func (t *Tokenizer) EOS() (int32, bool) { return t.eos, t.eos >= 0 }
 
-// Missing lists the bytes that no token stands for: text loses them when it is
-// encoded. Vocabularies made here lack none; some published ones do.
+// Missing lists the bytes that a byte-level vocabulary has no token for: text
+// loses them when it is encoded. Vocabularies made here lack none; some published
+// ones do. Other vocabularies have another way to lose text, or none.
 func (t *Tokenizer) Missing() []byte {
 	var out []byte
-	for b, id := range t.bytes {
-		if id < 0 {
+	for b, id := range t.byteIDs(t.level) {
+		if t.level && id < 0 {
 			out = append(out, byte(b))
 		}
 	}
 	return out
-}
-
-// Hash identifies vocabulary, merges, added tokens and pattern: SHA-256, in
-// hex. Saving and loading keeps it.
-func (t *Tokenizer) Hash() string { return t.hash }
-
-// sum hashes every field that ids depend on, each with its length in front, so
-// that no two vocabularies are written down alike. The template is not among
-// them: it adds tokens, but changes none.
-func (s *Tokenizer) sum() string {
-	h := sha256.New()
-	var buf []byte
-	num := func(v int) { buf = binary.LittleEndian.AppendUint32(buf, uint32(v)) }
-	str := func(v string) { num(len(v)); buf = append(buf, v...) }
-	flag := func(v bool) {
-		if v {
-			buf = append(buf, 1)
-		} else {
-			buf = append(buf, 0)
-		}
-	}
-	str("weft tokenizer 1")
-	str(s.pattern.name)
-	flag(s.spm)
-	flag(s.nfc)
-	flag(s.whole)
-	num(len(s.tokens))
-	for _, t := range s.tokens {
-		buf = append(buf, byte(t.kind))
-		str(t.text)
-	}
-	num(len(s.merges))
-	for _, g := range s.merges {
-		num(int(g.left))
-		num(int(g.right))
-		num(int(g.into))
-	}
-	num(len(s.added))
-	for _, a := range s.added {
-		num(int(a.id))
-		str(a.content)
-		flag(a.special)
-		flag(a.lstrip)
-		flag(a.rstrip)
-		flag(a.normalized)
-	}
-	h.Write(buf)
-	return hex.EncodeToString(h.Sum(nil))
 }

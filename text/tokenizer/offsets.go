@@ -1,0 +1,92 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// place appends the spans of the ids of one piece. A known token stands where its
+// text comes next; unknowns share what lies in front of it, a character each
+// and the last one the rest.
+func (r *encoding) place(s strand, ids []int32) {
+	at := 0
+	for i := 0; i < len(ids); {
+		start, end := at, len(s.text)
+		n := 0 // unknowns in a row
+		for i+n < len(ids) && r.t.isUnknown(ids[i+n]) {
+			n++
+		}
+		known := i+n < len(ids)
+		if known {
+			start, end = r.t.locate(s.text, at, ids[i+n])
+			if n == 0 && start > at && r.t.unk == "" {
+				at = start // what the vocabulary lacks is left out
+			}
+		}
+		gap := len(s.text)
+		if known {
+			gap = start
+		}
+		for k := range n {
+			_, size := utf8.DecodeRuneInString(s.text[at:gap])
+			if k == n-1 {
+				size = gap - at
+			}
+			r.spans = append(r.spans, s.span(at, at+size))
+			at += size
+		}
+		if known {
+			r.spans = append(r.spans, s.span(start, end))
+			at = end
+			n++
+		}
+		i += n
+	}
+}
+
+// isUnknown says whether id stands for text that the vocabulary lacks.
+func (t *Tokenizer) isUnknown(id int32) bool { return id == t.unkID }
+
+// locate finds the text of a token in a piece, from byte at on.
+func (t *Tokenizer) locate(piece string, at int, id int32) (start, end int) {
+	text := t.tokens[id].text
+	if at > 0 && (t.kind == wordPieceModel || t.prefix != "") {
+		text = strings.TrimPrefix(text, t.prefix)
+	}
+	if t.tokens[id].kind == fallback {
+		return at, min(at+1, len(piece))
+	}
+	if t.suffix != "" && at+len(text) > len(piece) {
+		text = strings.TrimSuffix(text, t.suffix)
+	}
+	i := strings.Index(piece[at:], text)
+	if i < 0 { // a word's suffix or prefix that text holds by chance
+		return at, min(at+len(text), len(piece))
+	}
+	return at + i, at + i + len(text)
+}
+
+// trim takes the spaces at the ends of tokens out of their spans, as the
+// post-processors of the file ask for.
+func (r *encoding) trim() {
+	for _, how := range r.t.frame.trims {
+		for i, id := range r.ids {
+			name := r.t.tokens[id].text
+			if r.t.level && r.t.tokens[id].kind == plain {
+				name = nameOf(name)
+			}
+			space := func(c rune) bool { return c == byteRune(' ') || unicode.IsSpace(c) }
+			lead := utf8.RuneCountInString(name) - utf8.RuneCountInString(strings.TrimLeftFunc(name, space))
+			tail := utf8.RuneCountInString(name) - utf8.RuneCountInString(strings.TrimRightFunc(name, space))
+			s := &r.spans[i]
+			if how.keep && lead == 1 && (i == 0 || s.Start == 0) {
+				lead = 0
+			}
+			s.Start = min(s.Start+lead, s.End)
+			if tail > 0 && s.End >= tail {
+				s.End = max(s.End-tail, s.Start)
+			}
+		}
+	}
+}
