@@ -11,9 +11,12 @@ import (
 // in the proportion of its share, exact whenever n is a multiple of the sum of
 // shares and close to it anywhere else. A conversation has one to four turns of
 // the user; its Task and Label are those of the last, unless thanks follow it.
+// Strangers have names that are mostly made up, so that copying what a passage
+// says is learned, and not its usual words.
 func (w *World) Chats(n int) iter.Seq[Item] {
 	table := specs()
 	dice := w.rng("chats")
+	w = &World{seed: w.seed, train: w.train, held: w.held, drill: true}
 	return func(yield func(Item) bool) {
 		for i := range n {
 			s := scheduled(table, i)

@@ -36,6 +36,18 @@ var syllables = [3][]string{
 	strings.Fields(`bar bin dan den dor fin gar kan lan len lin mar min mon nar nen nor ra ran ren ric rin rod san sen ta tan ten ton van ven win`),
 }
 
+// letters make names by spelling: two or three times one of the first and one
+// of the second, then one of the third. rudeWords are what they must not spell.
+var (
+	letters = [3][]string{
+		strings.Fields(`b br c ch cl d dr f fl g gr h j k kl l m n p pl qu r s sh sl st t th tr v w y z`),
+		strings.Fields(`a e i o u ai ea ee oa oo ou ie a e i o u`),
+		strings.Fields(`n r l m d ck rn nd lt st ll tt th ng x y`),
+	}
+	rudeWords = strings.Fields(`anal anus arse bastard bitch boob bum clit cock coon cum cunt damn dick dyke fag fart fuck gook heil hell hitl homo jew kike kkk lust nazi nig paki pee penis piss
+		poo porn prick puss queer rap rape semen sex shag shit slag slut spic suck tit turd twat urin vagin vulv wank whor`)
+)
+
 // streetWords make street names with streetKinds, pet names and shop names are
 // lists: of the town, of passages for training, and held out.
 var (

@@ -8,17 +8,35 @@ import (
 )
 
 // strangerName draws a name that nobody in a town has: half of the names are
-// invented from syllables, so that only the passage can be the source.
-func strangerName(r *rng, split Split, she bool) (first, last string) {
+// made up, so that only the passage can be the source.
+func (w *World) strangerName(r *rng, split Split, she bool) (first, last string) {
 	from := strangers[btoi(split == Held)]
 	first, last = pick(r, choose2(she, from.she, from.he)), pick(r, from.last)
-	if r.chance(50) {
-		first = invented(r, split)
+	if r.chance(w.often(50)) {
+		first = w.madeUp(r, split)
 	}
-	if r.chance(50) {
-		last = invented(r, split)
+	if r.chance(w.often(50)) {
+		last = w.madeUp(r, split)
 	}
 	return first, last
+}
+
+// often is the chance of a made-up name where it is usual percent: in a drill
+// four in five.
+func (w *World) often(usual int) int {
+	if w.drill {
+		return 80
+	}
+	return usual
+}
+
+// madeUp is a name that nobody has heard: of syllables, in a drill as often of
+// letters.
+func (w *World) madeUp(r *rng, split Split) string {
+	if w.drill && r.chance(50) {
+		return spelled(r, split)
+	}
+	return invented(r, split)
 }
 
 func choose2[T any](yes bool, a, b T) T {
@@ -37,22 +55,55 @@ func invented(r *rng, split Split) string {
 	}
 }
 
+// spelled makes a name of letters, of many more than invented has. It is never
+// one of a list, and no word that would offend.
+func spelled(r *rng, split Split) string {
+	for {
+		name := ""
+		for range r.between(2, 3) {
+			name += pick(r, letters[0]) + pick(r, letters[1])
+		}
+		name += pick(r, letters[2])
+		name = strings.ToUpper(name[:1]) + name[1:]
+		if splitOf(name) == split && !listed(name) && !rude(name) {
+			return name
+		}
+	}
+}
+
+// listed says whether a list of names, of either split, has a word.
+func listed(word string) bool {
+	for i := range strangers {
+		if slices.Contains(strangers[i].she, word) || slices.Contains(strangers[i].he, word) || slices.Contains(strangers[i].last, word) ||
+			slices.Contains(streetWords[i], word) || slices.Contains(petNames[i+1], word) || slices.Contains(shopNouns[i+1], word) {
+			return true
+		}
+	}
+	return false
+}
+
+// rude says whether letters spell what nobody is to be called.
+func rude(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(rudeWords, func(w string) bool { return strings.Contains(name, w) })
+}
+
 // strangerStreet is a street of no town.
-func strangerStreet(r *rng, split Split) string {
+func (w *World) strangerStreet(r *rng, split Split) string {
 	word := pick(r, streetWords[btoi(split == Held)])
-	if r.chance(40) {
-		word = invented(r, split)
+	if r.chance(w.often(40)) {
+		word = w.madeUp(r, split)
 	}
 	return word + " " + pick(r, streetKinds)
 }
 
 // stranger is a person of no town, with every attribute.
 func (w *World) stranger(r *rng, split Split) *person {
-	p := &person{she: r.chance(50), age: r.between(18, 88), street: strangerStreet(r, split), food: pick(r, foods), hobby: pick(r, hobbies), animal: pick(r, animals)}
-	p.first, p.last = strangerName(r, split, p.she)
+	p := &person{she: r.chance(50), age: r.between(18, 88), street: w.strangerStreet(r, split), food: pick(r, foods), hobby: pick(r, hobbies), animal: pick(r, animals)}
+	p.first, p.last = w.strangerName(r, split, p.she)
 	p.pet = pick(r, petNames[1+btoi(split == Held)])
-	if r.chance(40) {
-		p.pet = invented(r, split)
+	if r.chance(w.often(40)) {
+		p.pet = w.madeUp(r, split)
 	}
 	p.job = trades[r.IntN(len(trades))].job
 	if k := pick(r, sites); r.chance(60) {
@@ -61,7 +112,7 @@ func (w *World) stranger(r *rng, split Split) *person {
 	p.shop = w.strangerShop(r, split)
 	other := func() *person {
 		q := &person{she: r.chance(50)}
-		q.first, q.last = strangerName(r, split, q.she)
+		q.first, q.last = w.strangerName(r, split, q.she)
 		q.entity = q.make()
 		return q
 	}
@@ -74,9 +125,13 @@ func (w *World) stranger(r *rng, split Split) *person {
 
 // strangerShop is a shop of no town.
 func (w *World) strangerShop(r *rng, split Split) *shop {
-	s := buildShop(r, pick(r, trades), "the "+pick(r, shopAdjectives)+" "+pick(r, shopNouns[1+btoi(split == Held)]), strangerStreet(r, split))
+	trade, adjective, noun := pick(r, trades), pick(r, shopAdjectives), pick(r, shopNouns[1+btoi(split == Held)])
+	if w.drill && r.chance(60) {
+		noun = w.madeUp(r, split)
+	}
+	s := buildShop(r, trade, "the "+adjective+" "+noun, w.strangerStreet(r, split))
 	o := &person{she: r.chance(50)}
-	o.first, o.last = strangerName(r, split, o.she)
+	o.first, o.last = w.strangerName(r, split, o.she)
 	o.entity = o.make()
 	s.owner = o
 	s.entity = thing("shop", s.name, "the shop")
@@ -87,15 +142,15 @@ func (w *World) strangerShop(r *rng, split Split) *shop {
 // strangerThing is a trip or an event of no town.
 func (w *World) strangerThing(r *rng, split Split) *entity {
 	if r.chance(50) {
-		e := thing("trip", "the trip to "+invented(r, split), "the trip")
+		e := thing("trip", "the trip to "+w.madeUp(r, split), "the trip")
 		e.add("by", one(r, "bus", "boat", "train", "coach"), "", nil)
 		e.add("minutes", fmt.Sprint(5*r.between(2, 24)), "", nil)
 		e.add("price", coins(r.between(2, 40)), "", nil)
 		e.add("leaves", clock(r.between(7, 16)), "", nil)
 		return e
 	}
-	e := thing("place", "the "+invented(r, split)+" "+one(r, "Tower", "Mill", "Bridge", "Park", "Inn", "Museum"), "the place")
-	e.add("street", strangerStreet(r, split), "", nil)
+	e := thing("place", "the "+w.madeUp(r, split)+" "+one(r, "Tower", "Mill", "Bridge", "Park", "Inn", "Museum"), "the place")
+	e.add("street", w.strangerStreet(r, split), "", nil)
 	e.add("built", fmt.Sprint(r.between(1601, 1949)), "", nil)
 	e.add("fame", pick(r, sights), "", nil)
 	return e

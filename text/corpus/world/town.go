@@ -5,6 +5,7 @@ package world
 type World struct {
 	seed        uint64
 	train, held *town
+	drill       bool // strangers have names that are mostly made up
 }
 
 // New builds the world of a seed.
