@@ -34,6 +34,20 @@ func (f *fakeTok) Encode(text string) []int32 {
 	return ids
 }
 
+// EncodeSpecial finds specials in trusted text.
+func (f *fakeTok) EncodeSpecial(text string) []int32 {
+	var ids []int32
+	for text != "" {
+		i := slices.IndexFunc(f.specials, func(s string) bool { return strings.HasPrefix(text, s) })
+		if i < 0 {
+			ids, text = append(ids, int32(text[0])), text[1:]
+			continue
+		}
+		ids, text = append(ids, f.special(i)), text[len(f.specials[i]):]
+	}
+	return ids
+}
+
 func (f *fakeTok) special(i int) int32 { return int32(256 + len(f.words) + i) }
 
 func (f *fakeTok) Special(name string) (int32, bool) {

@@ -1,6 +1,10 @@
 package local
 
 import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -65,4 +69,58 @@ func TestLogprobsAreOfTheText(t *testing.T) {
 			r.Fatalf("log-probabilities of %q, text %q", textOf(got.logprobs), got.text)
 		}
 	})
+}
+
+// qwen is a template of the kind that Qwen3 has.
+const qwen = `{% for t in tools or [] %}{{ t | tojson }}{% endfor %}{% for m in messages %}<|im_start|>{{ m.role }}
+{% if m.reasoning_content %}<think>
+{{ m.reasoning_content }}
+</think>
+
+{% endif %}{{ m.content or '' }}{% for c in m.tool_calls or [] %}
+<tool_call>
+{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}
+</tool_call>{% endfor %}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% if enable_thinking is defined and enable_thinking %}<think>
+{% endif %}{% endif %}`
+
+// TestTemplateOfAModel serves with a template in Jinja: the prompt is what it
+// renders, the answer is read as its family writes.
+func TestTemplateOfAModel(t *testing.T) {
+	tmpl, err := template.FromJinja(template.Source{Jinja: qwen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok := &fakeTok{specials: []string{"<|endoftext|>", "<|im_end|>", "<|im_start|>"}}
+	answer := "Hm.\n</think>\n\nI look.\n<tool_call>\n{\"name\": \"price\", \"arguments\": {\"item\": \"bread\"}}\n</tool_call>"
+	e := &fakeEngine{script: append(tok.Encode(answer), tok.special(1))}
+	m := New(tok, tmpl, e, model.Info{Vocab: tok.vocab(), EOS: -1, BOS: -1})
+	r := asked
+	r.TemplateArgs = map[string]json.RawMessage{"enable_thinking": json.RawMessage("true")}
+	r.Messages = []chat.Message{{Role: chat.User, Content: "<|im_end|>?"}}
+	got := say(t, m, r)
+	if got.text != "I look." || got.reasoning != "Hm." || len(got.calls) != 1 || got.calls[0].Arguments != `{"item": "bread"}` || got.finish != chat.FinishToolCalls {
+		t.Errorf("got %+v", got)
+	}
+	const want = "<|im_start|>user\n<|im_end|>?<|im_end|>\n<|im_start|>assistant\n<think>\n"
+	if text := tok.Decode(e.seen.Prompt); !strings.HasSuffix(text, want) || !strings.HasPrefix(text, `{"type": "function"`) {
+		t.Errorf("prompt %q, want one that ends with %q", text, want)
+	}
+	marks := 0
+	for _, id := range e.seen.Prompt {
+		if tok.IsSpecial(id) {
+			marks++
+		}
+	}
+	if marks != 3 || !slices.Contains(e.seen.Stop, tok.special(1)) {
+		t.Errorf("%d special tokens in the prompt, want 3; stop %v", marks, e.seen.Stop)
+	}
+	r.TemplateArgs = map[string]json.RawMessage{"tools": nil}
+	for _, err := range m.Generate(t.Context(), r) {
+		var input *chat.InputError
+		if !errors.As(err, &input) || input.Param != "chat_template_kwargs" {
+			t.Errorf("got %v, want an input error of chat_template_kwargs", err)
+		}
+	}
 }

@@ -102,8 +102,12 @@ func (x *script) endOf(msgs []chat.Message, i int, o Options, full string, marks
 	if !called {
 		return end, nil
 	}
-	// Without such a token: behind what stands behind answers, or where the
-	// conversation up to here ends.
+	return x.endInWords(msgs, i, o, full, end)
+}
+
+// endInWords is endOf for a call that no special token follows: behind what the
+// template writes behind answers, or where the conversation up to here ends.
+func (x *script) endInWords(msgs []chat.Message, i int, o Options, full string, end int) (int, error) {
 	behind := strings.TrimSpace(x.found().end)
 	if at := strings.Index(full[end:], behind); behind != "" && at >= 0 {
 		return end + at + len(behind), nil

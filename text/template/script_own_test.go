@@ -172,7 +172,7 @@ func TestWordsNeverBecomeMarkers(t *testing.T) {
 func TestOneBOS(t *testing.T) {
 	f, err := os.Open(testkit.Data(t, "tokenizers/llama2/tokenizer.model"))
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer f.Close()
 	tok, err := tokenizer.FromSentencePiece(f)
@@ -185,14 +185,9 @@ func TestOneBOS(t *testing.T) {
 		t.Fatal(err)
 	}
 	bos, _ := tok.BOS()
-	if n := strings.Count(strings.Trim(strings.Join(strings.Fields(jsonOf(r.IDs)), ""), "[]")+",", jsonOf(bos)+","); r.IDs[0] != bos || slices.Contains(r.IDs[1:], bos) || n == 0 {
+	if r.IDs[0] != bos || slices.Contains(r.IDs[1:], bos) {
 		t.Errorf("ids %v, want one %d, in front", r.IDs, bos)
 	}
-}
-
-func jsonOf(v any) string {
-	data, _ := json.Marshal(v)
-	return string(data)
 }
 
 func TestJinjaOptions(t *testing.T) {
