@@ -39,6 +39,7 @@ func (p *pipeline) read(s *spec) (err error) {
 	}
 	if s.exact != nil {
 		p.normalizers = []normalizer{s.exact.normalize}
+		p.decoding = s.exact.decoding(s.unk)
 		p.preTokenizers = nil
 		if s.kind != unigramModel {
 			p.preTokenizers = []preTokenizer{s.exact.pieces}

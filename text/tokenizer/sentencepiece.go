@@ -8,7 +8,6 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -17,7 +16,7 @@ import (
 // user-defined symbols and any table of replacements. Ids are those of its
 // encode; U+FFFD stands for bytes that are no UTF-8 only where the file asks for
 // replacements or for spaces to be collapsed, otherwise such bytes stay. Decode
-// spells special tokens out.
+// spells special tokens out, but for the unknown one, which has unk_surface.
 //
 // Save writes a tokenizer.json that means the same to other programs but for the
 // rare texts where the normalizers that it can name differ from SentencePiece's:
@@ -158,7 +157,7 @@ func (f *spmFile) steps(s *spec, symbols []trieKey) error {
 	}
 	plainSpaces := len(f.charsmap) == 0 && !f.collapse && f.escape && !(f.suffix && f.prefix)
 	if f.model == spmUnigram || !plainSpaces {
-		x := &spmText{charsmap: table, prefix: f.prefix, suffix: f.suffix, collapse: f.collapse, escape: f.escape}
+		x := &spmText{charsmap: table, prefix: f.prefix, suffix: f.suffix, collapse: f.collapse, escape: f.escape, unk: f.unk}
 		for _, k := range symbols {
 			x.ids = append(x.ids, k.id)
 		}
@@ -168,20 +167,22 @@ func (f *spmFile) steps(s *spec, symbols []trieKey) error {
 		s.exact = x
 	}
 	s.normalizer, s.preTokenizer = f.normalizerJSON(), splitAround(symbols)
-	s.decoder = f.decoder()
+	s.decoder = f.decoder(s.unk)
 	return nil
 }
 
-// decoder gives spaces back, and takes away the one in front that was put there,
-// or all of them where no text could have begun with any.
-func (f *spmFile) decoder() json.RawMessage {
-	switch {
-	case f.collapse:
-		return json.RawMessage(strings.Replace(spmDecoder, `"start":1`, `"start":`+strconv.Itoa(math.MaxInt32), 1))
-	case f.prefix && !f.suffix:
-		return json.RawMessage(spmDecoder)
+// decoder gives spaces back, and takes away the one in front that was put there.
+// The unknown token has a spelling of its own; no other token is spelled as it is.
+func (f *spmFile) decoder(unk string) json.RawMessage {
+	text := spmDecoder
+	if !f.prefix || f.suffix {
+		text = spmBareDecoder
 	}
-	return json.RawMessage(spmBareDecoder)
+	if !f.byteful {
+		replace := mustJSON(replaceJSON("String", unk, f.unk))
+		text = strings.Replace(text, "[", "["+string(replace)+",", 1)
+	}
+	return json.RawMessage(text)
 }
 
 // spmBareDecoder is spmDecoder for a vocabulary that puts no space in front.
@@ -193,11 +194,8 @@ func (f *spmFile) normalizerJSON() json.RawMessage {
 	if len(f.charsmap) > 0 {
 		steps = append(steps, orderedJSON{{"type", "Precompiled"}, {"precompiled_charsmap", base64.StdEncoding.EncodeToString(f.charsmap)}})
 	}
-	replace := func(kind, pattern, content string) orderedJSON {
-		return orderedJSON{{"type", "Replace"}, {"pattern", orderedJSON{{kind, pattern}}}, {"content", content}}
-	}
 	if f.collapse {
-		steps = append(steps, orderedJSON{{"type", "Strip"}, {"strip_left", true}, {"strip_right", true}}, replace("Regex", " {2,}", " "))
+		steps = append(steps, orderedJSON{{"type", "Strip"}, {"strip_left", true}, {"strip_right", true}}, replaceJSON("Regex", " {2,}", " "))
 	}
 	space := " "
 	if f.escape {
@@ -205,12 +203,12 @@ func (f *spmFile) normalizerJSON() json.RawMessage {
 	}
 	switch {
 	case f.prefix && f.suffix:
-		steps = append(steps, replace("Regex", `(?<=.)\z`, space))
+		steps = append(steps, replaceJSON("Regex", `(?<=.)\z`, space))
 	case f.prefix:
 		steps = append(steps, orderedJSON{{"type", "Prepend"}, {"prepend", space}})
 	}
 	if f.escape {
-		steps = append(steps, replace("String", " ", spmSpace))
+		steps = append(steps, replaceJSON("String", " ", spmSpace))
 	}
 	switch len(steps) {
 	case 0:
@@ -219,6 +217,11 @@ func (f *spmFile) normalizerJSON() json.RawMessage {
 		return mustJSON(steps[0])
 	}
 	return mustJSON(orderedJSON{{"type", "Sequence"}, {"normalizers", steps}})
+}
+
+// replaceJSON is a step that puts content in the place of a String or Regex.
+func replaceJSON(kind, pattern, content string) orderedJSON {
+	return orderedJSON{{"type", "Replace"}, {"pattern", orderedJSON{{kind, pattern}}}, {"content", content}}
 }
 
 // splitAround is a pre-tokenizer that sets symbols apart, the longest first; nil

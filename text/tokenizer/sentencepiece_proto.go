@@ -18,6 +18,7 @@ type spmFile struct {
 	byteful  bool   // byte_fallback
 	suffix   bool   // treat_whitespace_as_suffix
 	bos, eos string // bos_piece, eos_piece
+	unk      string // unk_surface: what the unknown piece decodes to
 
 	// of normalizer_spec
 	charsmap []byte
@@ -60,7 +61,7 @@ const (
 // readSpm reads a .model. Fields that are missing have the values that the
 // format gives them.
 func readSpm(data []byte) (*spmFile, error) {
-	f := &spmFile{model: spmUnigram, bos: "<s>", eos: "</s>", prefix: true, collapse: true, escape: true}
+	f := &spmFile{model: spmUnigram, bos: "<s>", eos: "</s>", unk: " ⁇ ", prefix: true, collapse: true, escape: true}
 	err := fields(data, func(num protowire.Number, v protoValue) error {
 		switch num {
 		case 1:
@@ -113,6 +114,8 @@ func (f *spmFile) trainer(data []byte) error {
 			f.suffix = v.number != 0
 		case 35:
 			f.byteful = v.number != 0
+		case 44:
+			f.unk = string(v.bytes)
 		case 46:
 			f.bos = string(v.bytes)
 		case 47:

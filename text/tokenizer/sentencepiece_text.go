@@ -17,6 +17,7 @@ type spmText struct {
 	suffix   bool    // behind it instead
 	collapse bool    // runs of spaces become one, and none stands at the ends
 	escape   bool    // spaces are spelled ▁
+	unk      string  // what the unknown token decodes to
 }
 
 // cut divides prepared text at the symbols, which no merge may cross.
@@ -133,4 +134,47 @@ func (s *spmText) normalize(in strand) strand {
 		p.put(space, at, at)
 	}
 	return strand{text: string(p.out), at: in.at, from: p.from}
+}
+
+// decoding is how ids become text again (sentencepiece_processor.cc), where unk is
+// the name of the unknown token.
+func (s *spmText) decoding(unk string) decoding {
+	step := func(next sink) sink { return &spmSink{next: next, text: s, unk: unk} }
+	return decoding{steps: []decodeStep{step}, restarts: true}
+}
+
+// spmSink gives spaces back. As long as there is no text it takes away one space
+// in front of each token, or of the first, as prepared text has it.
+type spmSink struct {
+	next  sink
+	text  *spmText
+	unk   string
+	begun bool
+}
+
+func (d *spmSink) push(token string) {
+	if b, ok := fallbackByte(token); ok {
+		d.begun = true
+		d.next.push(string([]byte{b}))
+		return
+	}
+	if token == d.unk {
+		token = d.text.unk
+	} else if !d.begun && (d.text.prefix || d.text.collapse) {
+		var space bool
+		token, space = strings.CutPrefix(token, spmSpace)
+		d.begun = space && !d.text.collapse
+	}
+	d.begun = d.begun || token != ""
+	d.next.push(strings.ReplaceAll(token, spmSpace, " "))
+}
+
+func (d *spmSink) flush() {
+	d.begun = false
+	d.next.flush()
+}
+
+func (d *spmSink) resume() {
+	d.begun = true
+	d.next.resume()
 }

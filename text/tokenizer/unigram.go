@@ -22,7 +22,7 @@ type unigram struct {
 type unigramOptions struct {
 	unk     int32 // stands for characters that no token is made of; -1: there must be bytes
 	byteful bool  // such characters become their bytes instead
-	single  bool  // sums are rounded to float32, as SentencePiece does; Hugging Face does not
+	single  bool  // sums are those of SentencePiece, in float32; Hugging Face's are in float64
 
 	// symbols lists ids that are always taken where they can be, by the bonus
 	// that SentencePiece gives to its user-defined symbols.
@@ -39,7 +39,7 @@ func newUnigram(vocab []scored, o unigramOptions) (*unigram, error) {
 	for i := range u.bytes {
 		u.bytes[i] = -1
 	}
-	lowest, highest := math.MaxFloat32, 0.0
+	lowest := math.MaxFloat32
 	var keys []trieKey
 	seen := make(map[string]int, len(vocab))
 	symbol := make([]bool, len(vocab))
@@ -55,7 +55,7 @@ func newUnigram(vocab []scored, o unigramOptions) (*unigram, error) {
 		}
 		u.scores[id] = v.score
 		if !o.single || v.kind == plain && !symbol[id] { // SentencePiece asks the normal pieces only
-			lowest, highest = min(lowest, v.score), max(highest, v.score)
+			lowest = min(lowest, v.score)
 		}
 		if v.kind != plain || v.text == "" {
 			continue
@@ -67,7 +67,7 @@ func newUnigram(vocab []scored, o unigramOptions) (*unigram, error) {
 		keys = append(keys, trieKey{v.text, int32(id)})
 	}
 	for _, id := range o.symbols {
-		u.scores[id] = float64(len(vocab[id].text))*highest - 0.1
+		u.scores[id] = u.round(0.1 * float64(len(vocab[id].text)-1))
 	}
 	if u.unk >= int32(len(vocab)) || u.unk < 0 && (!u.byteful || slices.Contains(u.bytes[:], -1)) {
 		return nil, fmt.Errorf("unk_id %d of %d tokens: %w: characters that the vocabulary lacks need an unknown token, or all 256 bytes", u.unk, len(vocab), ErrFormat)
@@ -107,8 +107,12 @@ func (u *unigram) encode(dst []int32, piece string, drop *dropout) []int32 {
 	for i := 1; i < len(steps); i++ {
 		steps[i].from = -1
 	}
+	reached := 0 // the last position that a token ends at
 	for at := 0; at < len(piece); {
 		_, char := utf8.DecodeRuneInString(piece[at:])
+		if u.single {
+			rebase(steps[at : max(at, reached)+1])
+		}
 		till, known := steps[at].score, false
 		for end, node := at, int32(0); end < len(piece); {
 			if node = u.tokens.next(node, piece[end]); node == 0 {
@@ -119,19 +123,35 @@ func (u *unigram) encode(dst []int32, piece string, drop *dropout) []int32 {
 			if id < 0 {
 				continue
 			}
-			if sum := u.scores[id] + till; steps[end].from < 0 || sum > steps[end].score {
-				steps[end] = step{u.round(sum), int32(at), id}
+			if sum := u.round(u.scores[id] + till); steps[end].from < 0 || sum > steps[end].score {
+				steps[end] = step{sum, int32(at), id}
 			}
-			known = known || end-at == char
+			known, reached = known || end-at == char, max(reached, end)
 		}
 		if end := at + char; !known {
 			if sum := u.round(u.missing + till); steps[end].from < 0 || sum > steps[end].score {
 				steps[end] = step{sum, int32(at), noToken}
 			}
+			reached = max(reached, end)
 		}
 		at += char
 	}
 	return u.path(dst, piece, steps)
+}
+
+// rebase counts from the first step on when the sum has become so large that
+// float32 is too coarse, at the place where SentencePiece does (0.2.2 and later).
+func rebase(steps []step) {
+	const most = 100000
+	offset := steps[0].score
+	if -most <= offset && offset <= most {
+		return
+	}
+	for i := range steps {
+		if i == 0 || steps[i].from >= 0 {
+			steps[i].score = float64(float32(steps[i].score - offset))
+		}
+	}
 }
 
 // path appends the tokens that lead to the last step. They are collected in the
