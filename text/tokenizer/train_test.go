@@ -164,8 +164,8 @@ func TestTrainIsIndependentOfWorkersAndOrder(t *testing.T) {
 	if a.Hash() != b.Hash() {
 		t.Errorf("hashes differ: %s and %s", a.Hash(), b.Hash())
 	}
-	// One text of 10 MB is divided between workers; the same text in one piece is not.
-	long := strings.Repeat(text, 10)
+	// One text of 3 MB is divided between workers; the same text in one piece is not.
+	long := strings.Repeat(text, 3)
 	for _, o := range []TrainOptions{{Workers: 3, MaxWords: 1 << 20}, {Workers: 1, MaxWords: 1 << 20}} {
 		p, err := patternNamed("o200k")
 		if err != nil {
