@@ -3,10 +3,10 @@
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install tokenizers==0.23.3 tiktoken==0.14.0 sentencepiece==0.2.3 regex
     /tmp/venv/bin/python make.py ../../../shared/data [tokenizer ...]
 
-With names of tokenizers only those are made anew. See README.md for the rules
+Results for texts that have not changed are kept, but for tokenizers that are named. See README.md for the rules
 that this file and parity_test.go share.
 """
-import base64, glob, gzip, hashlib, html, json, os, re, struct, subprocess, sys, tarfile, time, unicodedata
+import base64, glob, gzip, hashlib, html, json, os, re, struct, subprocess, sys, tarfile, time
 
 import regex, sentencepiece, tiktoken, tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
@@ -78,21 +78,31 @@ class SplitMix:
         return (z ^ (z >> 31)) % n
 
 
+CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co".split()
+
+
 def pool():
-    """Ranges of code points whose category has been the same from Unicode 14 to 17, unassigned ones of the BMP with them."""
+    """Ranges of code points that have the same category in Unicode 16, which tokenizers' Oniguruma knows, and 17, which
+    regex does. Unassigned ones are with them up to U+1FFFF, where their block of 256 has others; few for private use are."""
+    every = "".join(chr(r) for r in range(0x110000) if not 0xD800 <= r <= 0xDFFF)
+    same = set()
+    for c in CATEGORIES:
+        cut = pre_tokenizers.Split(tokenizers.Regex(r"\p{%s}" % c), "removed")
+        later = set(regex.findall(r"\p{%s}" % c, every))
+        for k in range(0, len(every), 4096):
+            for rest, _ in cut.pre_tokenize_str(every[k:k + 4096]):
+                later.difference_update(rest)
+        same.update(map(ord, later))
+    none = {ord(m) for m in regex.findall(r"\p{Cn}", every)}
+    blocks = {r >> 8 for r in same}
     out = []
-    cat = regex.compile(r"\p{Cn}")
-    same = {c: regex.compile(r"\p{%s}" % c) for c in
-            "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co".split()}
-    for r in range(0x110000):
-        c = unicodedata.category(chr(r))
-        if c == "Cs" or c == "Cn" and r > 0xFFFF or c == "Co" and r > 0xE0FF:
+    for r in sorted(same | {r for r in none if r < 0x20000 and r >> 8 in blocks}):
+        if 0xE100 <= r <= 0xF8FF or r >= 0xF0000:
             continue
-        if (cat if c == "Cn" else same[c]).fullmatch(chr(r)):
-            if out and out[-1][1] == r - 1 and r % 256:
-                out[-1][1] = r
-            else:
-                out.append([r, r])
+        if out and out[-1][1] == r - 1 and r % 256:
+            out[-1][1] = r
+        else:
+            out.append([r, r])
     return out
 
 
@@ -274,21 +284,26 @@ def main():
     sets = {}
     for make in (udhr, ud, wikitext, code, lambda: random(ranges)):
         sets |= dict(make())
-    out = {"versions": {}, "pool": ranges, "texts": {}, "tokenizers": {}}
-    if len(sys.argv) > 2 and os.path.exists(path):
-        out = json.load(open(path))
-    out["versions"] = {"tokenizers": tokenizers.__version__, "tiktoken": tiktoken.__version__, "sentencepiece": sentencepiece.__version__,
-                       "python": sys.version.split()[0], "go": subprocess.check_output(["go", "version"], text=True).split()[2]}
-    out["pool"], out["texts"] = ranges, {name: [len(t), text_hash(t)[:16]] for name, t in sets.items()}
-    for name in sys.argv[2:] or list(TIKTOKEN) + list(OTHERS):
+    texts = {name: [len(t), text_hash(t)[:16]] for name, t in sets.items()}
+    old = json.load(open(path)) if os.path.exists(path) else {"texts": {}, "tokenizers": {}}
+    out = {"versions": {"tokenizers": tokenizers.__version__, "tiktoken": tiktoken.__version__, "sentencepiece": sentencepiece.__version__,
+                        "python": sys.version.split()[0], "go": subprocess.check_output(["go", "version"], text=True).split()[2]},
+           "pool": ranges, "texts": texts, "tokenizers": {}}
+    for name in list(TIKTOKEN) + list(OTHERS):
         start = time.time()
+        known = old["tokenizers"].get(name, {"sets": {}})
+        if name in sys.argv[2:]:
+            known = {"sets": {}}
         tok = Tiktoken(*TIKTOKEN[name]) if name in TIKTOKEN else OTHERS[name]()
-        entry = {"sets": {s: result(tok, t, tok.encode) for s, t in sets.items()}}
+        entry = {"sets": {}}
+        for s, t in sets.items():
+            done = known["sets"].get(s) if old["texts"].get(s) == texts[s] else None
+            entry["sets"][s] = done or result(tok, t, tok.encode)
         if tok.names:
-            texts = special(tok.names)
+            spelled = special(tok.names)
             entry["names"] = tok.names
-            entry["sets"]["special"] = result(tok, texts, tok.encode_special)
-            entry["sets"]["ordinary"] = result(tok, texts, tok.encode)
+            entry["sets"]["special"] = result(tok, spelled, tok.encode_special)
+            entry["sets"]["ordinary"] = result(tok, spelled, tok.encode)
         if name in TIKTOKEN:
             entry["pattern"], entry["specials"] = TIKTOKEN[name][1:]
         out["tokenizers"][name] = entry

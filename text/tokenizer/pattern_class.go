@@ -53,7 +53,7 @@ func (s set) not() set {
 	return set{atom: "(?:(?!" + s.text() + `)[\s\S])`}
 }
 
-// or is the union. Only sets that list what they hold can be written as one.
+// or is the union. What is in neither of [^a] and [b] is in a and not in b.
 func (s set) or(o set) set {
 	switch {
 	case s.atom == "" && s.items == "" && !s.neg:
@@ -63,6 +63,10 @@ func (s set) or(o set) set {
 		return s
 	case s.plain() && o.plain() && !s.neg && !o.neg:
 		return set{items: s.items + o.items}
+	case s.plain() && o.plain() && !s.neg:
+		return o.or(s)
+	case s.plain() && o.plain():
+		return set{items: `\s\S`, minus: set{items: s.items, minus: o.text()}.text()}
 	}
 	return set{atom: "(?:" + s.text() + "|" + o.text() + ")"}
 }
@@ -86,12 +90,16 @@ func (t *translator) class() (set, error) {
 	t.pos++
 	neg := t.skip("^")
 	var all, part set
+	var rest []set // what does not simply list what it holds: put to part last
 	joined := false
 	join := func() {
+		for _, s := range rest {
+			part = part.or(s)
+		}
 		if joined {
 			part = all.and(part)
 		}
-		all, part, joined = part, set{}, true
+		all, part, rest, joined = part, set{}, nil, true
 	}
 	for first := true; ; first = false {
 		switch {
@@ -112,7 +120,11 @@ func (t *translator) class() (set, error) {
 			if err != nil {
 				return set{}, err
 			}
-			part = part.or(m)
+			if m.plain() && !m.neg {
+				part = part.or(m)
+			} else {
+				rest = append(rest, m)
+			}
 		}
 	}
 }
@@ -160,10 +172,10 @@ func (t *translator) member() (set, error) {
 	}
 	c := t.next()
 	switch c {
-	case 'd', 's', 'S':
+	case 'd', 'D':
+		return set{items: items("Nd"), neg: c == 'D'}, nil
+	case 's', 'S':
 		return set{items: `\` + string(c)}, nil
-	case 'D':
-		return set{items: `\P{Nd}`}, nil
 	case 'w', 'W':
 		s := wordClass(t.onig)
 		s.neg = c == 'W'
@@ -202,38 +214,42 @@ func (t *translator) number(c rune) (set, error) {
 	return char(c), nil
 }
 
-const (
-	spaceItems = `\s` // White_Space in regexp2 too; \d is \p{Nd}
+const spaceItems = `\s` // White_Space in regexp2 too
 
-	// Unicode 16, which the dialects have, counts small letters on top of others
-	// as alphabetic.
-	alphabetic = `\p{L}\p{Nl}\p{Other_Alphabetic}\u0363-\u036F\u1DD3-\u1DE6`
-)
+// items is a category, script or property by Go's name for it.
+func items(name string) string { return `\p{` + name + `}` + addedItems(name) }
+
+// alphabetic is Unicode's property. Version 16 counts small letters on top of
+// others, too.
+func alphabetic() string {
+	return items("L") + items("Nl") + items("Other_Alphabetic") + `\u0363-\u036F\u1DD3-\u1DE6`
+}
 
 // wordClass is \w. Oniguruma has six numbers of Latin-1 in it.
 func wordClass(onig bool) set {
+	list := alphabetic() + items("M") + items("Nd") + items("Pc")
 	if onig {
-		return set{items: alphabetic + `\p{M}\p{Nd}\p{Pc}²³¹¼½¾`}
+		return set{items: list + "²³¹¼½¾"}
 	}
-	return set{items: alphabetic + `\p{M}\p{Nd}\p{Pc}\p{Join_Control}`}
+	return set{items: list + items("Join_Control")}
 }
 
 // posix is a class such as [:alpha:], which Rust takes for ASCII's.
 func (t *translator) posix(name string, neg bool) (set, error) {
-	items := map[string]string{
+	list := map[string]string{
 		"alpha": "A-Za-z", "digit": "0-9", "alnum": "0-9A-Za-z", "upper": "A-Z", "lower": "a-z", "space": `\t-\r `,
 		"blank": `\t `, "cntrl": `\x00-\x1f\x7f`, "punct": `!-/:-@\[-\x60{-~`, "xdigit": "0-9A-Fa-f", "word": "0-9A-Za-z_",
 	}
 	if t.onig {
-		items["alpha"], items["digit"], items["alnum"] = alphabetic, `\p{Nd}`, alphabetic+`\p{Nd}`
-		items["upper"], items["lower"] = `\p{Lu}\p{Other_Uppercase}`, `\p{Ll}\p{Other_Lowercase}`
-		items["space"], items["blank"], items["cntrl"] = spaceItems, `\t\p{Zs}`, `\p{Cc}`
-		items["punct"], items["word"] = `\p{P}\p{S}`, wordClass(true).items
+		for _, same := range []string{"alpha", "digit", "alnum", "upper", "lower", "space", "word"} {
+			list[same] = properties(true)[same]
+		}
+		list["blank"], list["cntrl"], list["punct"] = `\t\p{Zs}`, `\p{Cc}`, items("P")+items("S")
 	}
-	if items[name] == "" {
+	if list[name] == "" {
 		return set{}, t.unsupported("[:" + name + ":]")
 	}
-	return set{items: items[name], neg: neg}, nil
+	return set{items: list[name], neg: neg}, nil
 }
 
 // property reads what follows \p or \P: a category, script or property by the
@@ -261,22 +277,23 @@ func (t *translator) property(neg bool) (set, error) {
 			key = strings.TrimPrefix(key, kind)
 		}
 	}
-	known := map[string]string{
-		"any": `\s\S`, "alpha": alphabetic, "alphabetic": alphabetic, "space": spaceItems, "whitespace": spaceItems,
-		"digit": `\p{Nd}`, "alnum": alphabetic + `\p{Nd}`, "upper": `\p{Lu}\p{Other_Uppercase}`, "uppercase": `\p{Lu}\p{Other_Uppercase}`,
-		"lower": `\p{Ll}\p{Other_Lowercase}`, "lowercase": `\p{Ll}\p{Other_Lowercase}`, "ascii": `\x00-\x7f`,
-		"punct": `\p{P}`, "word": wordClass(t.onig).items,
-	}
-	if items := known[key]; items != "" {
-		return set{items: items, neg: neg}, nil
+	if list := properties(t.onig)[key]; list != "" {
+		return set{items: list, neg: neg}, nil
 	}
 	if alias := aliasOf(key, fold); alias != "" {
-		if neg {
-			return set{items: `\P{` + alias + `}`}, nil
-		}
-		return set{items: `\p{` + alias + `}`}, nil
+		return set{items: items(alias), neg: neg}, nil
 	}
 	return set{}, t.unsupported(`property \p{` + name + `}`)
+}
+
+// properties are those that Go has by no name, or that have another one too.
+func properties(onig bool) map[string]string {
+	upper, lower := items("Lu")+items("Other_Uppercase"), items("Ll")+items("Other_Lowercase")
+	return map[string]string{
+		"any": `\s\S`, "ascii": `\x00-\x7f`, "alpha": alphabetic(), "alphabetic": alphabetic(), "space": spaceItems, "whitespace": spaceItems,
+		"digit": items("Nd"), "alnum": alphabetic() + items("Nd"), "upper": upper, "uppercase": upper, "lower": lower, "lowercase": lower,
+		"punct": items("P"), "word": wordClass(onig).items,
+	}
 }
 
 // aliasOf finds the name by which Go knows a property.

@@ -137,23 +137,25 @@ func TestEscapeSets(t *testing.T) {
 			all.WriteRune(r)
 		}
 	}
+	in := func(r rune, tables ...*unicode.RangeTable) bool { return unicode.In(r, tables...) }
+	is := func(r rune, c class) bool { return runeClass(r)&c != 0 }
 	alpha := func(r rune) bool {
-		return unicode.In(r, unicode.L, unicode.Nl, unicode.Other_Alphabetic) || 0x363 <= r && r <= 0x36f || 0x1dd3 <= r && r <= 0x1de6
+		return is(r, cLetter) || in(r, unicode.Nl, unicode.Other_Alphabetic) || 0x363 <= r && r <= 0x36f || 0x1dd3 <= r && r <= 0x1de6
 	}
-	for regex, in := range map[string]func(rune) bool{
-		`\s`:      func(r rune) bool { return unicode.Is(unicode.White_Space, r) },
-		`\S`:      func(r rune) bool { return !unicode.Is(unicode.White_Space, r) },
-		`\d`:      func(r rune) bool { return unicode.Is(unicode.Nd, r) },
-		`[^\S\n]`: func(r rune) bool { return unicode.Is(unicode.White_Space, r) && r != '\n' },
+	nd := func(r rune) bool { return is(r, cNumber) && !in(r, unicode.Nl, unicode.No) }
+	for regex, want := range map[string]func(rune) bool{
+		`\s`:      func(r rune) bool { return in(r, unicode.White_Space) },
+		`\S`:      func(r rune) bool { return !in(r, unicode.White_Space) },
+		`\d`:      nd,
+		`[^\S\n]`: func(r rune) bool { return in(r, unicode.White_Space) && r != '\n' },
 		`[^\W_]`: func(r rune) bool {
-			return r != '_' && (alpha(r) || unicode.In(r, unicode.M, unicode.Nd, unicode.Pc) || strings.ContainsRune("²³¹¼½¾", r))
+			return r != '_' && (alpha(r) || is(r, cMark) || nd(r) || in(r, unicode.Pc) || strings.ContainsRune("²³¹¼½¾", r))
 		},
-		`\p{L}`:      func(r rune) bool { return unicode.Is(unicode.L, r) },
-		`[\P{L}\d]`:  func(r rune) bool { return !unicode.Is(unicode.L, r) },
-		`[^\P{Han}]`: func(r rune) bool { return unicode.Is(unicode.Han, r) },
-		`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]`: func(r rune) bool {
-			return unicode.In(r, unicode.Lu, unicode.Lt, unicode.Lm, unicode.Lo, unicode.M) && !unicode.Is(unicode.Han, r)
-		},
+		`\p{L}`:        func(r rune) bool { return is(r, cLetter) },
+		`[\P{L}\da-c]`: func(r rune) bool { return !is(r, cLetter) || 'a' <= r && r <= 'c' },
+		`[\D\P{L}]`:    func(r rune) bool { return true },
+		`[^\P{Han}]`:   func(r rune) bool { return is(r, cHan) },
+		`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]`: func(r rune) bool { return is(r, cHead) && !is(r, cHan) },
 	} {
 		p, err := compile(regex+"+", onig)
 		if err != nil {
@@ -161,7 +163,7 @@ func TestEscapeSets(t *testing.T) {
 		}
 		err = p.each(all.String(), func(start, end int, match bool) {
 			for _, r := range all.String()[start:end] {
-				if in(r) != match {
+				if want(r) != match {
 					t.Fatalf("%s: %U: got %v, want %v", regex, r, match, !match)
 				}
 			}

@@ -38,7 +38,7 @@ var asciiClass = func() (t [utf8.RuneSelf]class) {
 	return t
 }()
 
-// runeClass sorts a character by Go's Unicode tables (version 15).
+// runeClass sorts a character by Unicode 16; see additions.
 func runeClass(r rune) class {
 	switch {
 	case r == '\n' || r == '\r':
@@ -71,7 +71,7 @@ func category(r rune) class {
 	case unicode.IsSpace(r):
 		return cSpace
 	}
-	return cOther
+	return addedClass(r)
 }
 
 // at returns the class of the character at s[i] and its length in bytes.
