@@ -25,7 +25,7 @@ import (
 func beside() []string {
 	return []string{
 		"generation_config.json", "tokenizer.json", "tokenizer_config.json",
-		"special_tokens_map.json", "chat_template.jinja", "README.md", "LICENSE",
+		"special_tokens_map.json", "chat_template.jinja", "additional_chat_templates/tool_use.jinja", "README.md", "LICENSE",
 	}
 }
 
@@ -132,6 +132,9 @@ func copyFiles(from fs.FS, to string) error {
 		data, err := fs.ReadFile(from, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o755)
 		}
 		if err == nil {
 			err = atomicfile.WriteBytes(filepath.Join(to, name), data)

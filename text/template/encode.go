@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"weft/chat"
 	"weft/text/jinja"
@@ -19,7 +20,7 @@ type SpecialEncoder interface {
 	Bytes(id int32) []byte
 }
 
-// mark is a special token in a rendered text.
+// mark is a marker in a rendered text.
 type mark struct {
 	at, end int // bytes
 	id      int32
@@ -43,14 +44,17 @@ func (t *Template) rendered(tok Encoder, msgs []chat.Message, o Options) (Render
 			return Rendered{}, err
 		}
 	}
-	e := &joiner{tok: st, text: text, learn: learn}
-	at, before := 0, ""
+	e := &joiner{tok: st, text: text, learn: learn, marks: map[int32]string{}}
 	for _, m := range marks {
-		e.words(before, at, m.at, text[m.at:m.end], m.id)
-		e.add(m.at, m.id)
-		before, at = text[m.at:m.end], m.end
+		e.marks[m.id] = text[m.at:m.end]
 	}
-	e.words(before, at, len(text), "", -1)
+	at, before := 0, int32(-1)
+	for _, m := range marks {
+		e.words(before, at, m.at, m.id)
+		e.add(m.at, m.id)
+		before, at = m.id, m.end
+	}
+	e.words(before, at, len(text), -1)
 	r := Rendered{IDs: e.ids, Mask: e.mask, Text: text}
 	if o.NoMask {
 		r.Mask = nil
@@ -58,8 +62,22 @@ func (t *Template) rendered(tok Encoder, msgs []chat.Message, o Options) (Render
 	return r, nil
 }
 
-// findMarks finds the special tokens that the template's author wrote. What
-// came out of a message is never one, nor what begins or ends in it.
+// markName is the text of an id that stands for a marker: a special token, or
+// one that a tokenizer's file adds under such a name and forgot to call special.
+func markName(tok SpecialEncoder, id int32) (name string, ok bool) {
+	name = string(tok.Bytes(id))
+	if tok.IsSpecial(id) {
+		return name, name != ""
+	}
+	if len(name) < 3 || name[0] != '<' && name[0] != '[' {
+		return "", false
+	}
+	own, ok := tok.Special(name)
+	return name, ok && own == id
+}
+
+// findMarks finds the markers that the template's author wrote. What came out
+// of a message is never one, nor what begins or ends in it.
 func findMarks(tok SpecialEncoder, list []jinja.Segment) []mark {
 	var marks []mark
 	at := 0
@@ -71,11 +89,8 @@ func findMarks(tok SpecialEncoder, list []jinja.Segment) []mark {
 		}
 		text, next := run.String(), 0
 		for _, id := range tok.EncodeSpecial(text) {
-			if !tok.IsSpecial(id) {
-				continue
-			}
-			name := string(tok.Bytes(id))
-			if j := strings.Index(text[next:], name); j >= 0 && name != "" {
+			name, ok := markName(tok, id)
+			if j := strings.Index(text[next:], name); ok && j >= 0 {
 				marks = append(marks, mark{from + next + j, from + next + j + len(name), id})
 				next += j + len(name)
 			}
@@ -92,7 +107,8 @@ func findMarks(tok SpecialEncoder, list []jinja.Segment) []mark {
 type joiner struct {
 	tok   SpecialEncoder
 	text  string
-	learn []Span // ascending
+	learn []Span           // ascending
+	marks map[int32]string // the markers of this text
 	ids   []int32
 	mask  []bool
 }
@@ -110,12 +126,12 @@ func (e *joiner) add(at int, ids ...int32) {
 	e.ids = append(e.ids, ids...)
 }
 
-// words encodes text[from:to], which stands between the special tokens before
-// and after (id next), as any program does that cuts the special tokens out
-// first: in their company, since some swallow white space or make a difference
-// to where a text begins. Where the mask changes inside a token, the words in
-// front and behind become tokens of their own, as they are when generated.
-func (e *joiner) words(before string, from, to int, after string, next int32) {
+// words encodes text[from:to], which stands between the markers before and
+// after (ids, -1: none), as any program does that cuts the markers out first: in
+// their company, since some swallow white space or make a difference to where a
+// text begins. Where the mask changes inside a token, the words in front and
+// behind become tokens of their own, as they are when generated.
+func (e *joiner) words(before int32, from, to int, after int32) {
 	for from < to {
 		end := to // of what is learned, or not learned, as one
 		for _, s := range e.learn {
@@ -125,26 +141,26 @@ func (e *joiner) words(before string, from, to int, after string, next int32) {
 				}
 			}
 		}
-		whole, ok := e.between(before, e.text[from:to], after, next)
-		if !ok { // words that spell special tokens: they stay words
-			e.add(from, e.tok.Encode(e.text[from:end])...)
-			before, from = "", end
+		whole, ok := e.between(before, e.text[from:to], after)
+		if !ok {
+			e.add(from, e.spelled(e.text[from:end])...)
+			before, from = -1, end
 			continue
 		}
 		if end == to {
 			e.add(from, whole...)
 			return
 		}
-		first, ok := e.between(before, e.text[from:end], "", -1)
+		first, ok := e.between(before, e.text[from:end], -1)
 		if !ok {
-			first = e.tok.Encode(e.text[from:end])
+			first = e.spelled(e.text[from:end])
 		}
 		e.add(from, first...)
 		if ok && len(first) <= len(whole) && slices.Equal(first, whole[:len(first)]) && e.sameMask(end, to) {
 			e.add(end, whole[len(first):]...)
 			return
 		}
-		before, from = "", end
+		before, from = -1, end
 	}
 }
 
@@ -153,21 +169,38 @@ func (e *joiner) sameMask(a, b int) bool {
 	return !slices.ContainsFunc(e.learn, func(s Span) bool { return s.From > a && s.From < b || s.To > a && s.To < b })
 }
 
-// between encodes words in the company of special tokens; ok is false when
-// other special tokens come out.
-func (e *joiner) between(before, words, after string, next int32) (ids []int32, ok bool) {
-	ids = e.tok.EncodeSpecial(before + words + after)
-	if before != "" {
-		if len(ids) == 0 || !e.tok.IsSpecial(ids[0]) {
+// between encodes words in the company of markers; ok is false when other
+// markers come out, which the words spell.
+func (e *joiner) between(before int32, words string, after int32) (ids []int32, ok bool) {
+	ids = e.tok.EncodeSpecial(e.marks[before] + words + e.marks[after])
+	if before >= 0 {
+		if len(ids) == 0 || ids[0] != before {
 			return nil, false
 		}
 		ids = ids[1:]
 	}
-	if after != "" {
-		if len(ids) == 0 || ids[len(ids)-1] != next {
+	if after >= 0 {
+		if len(ids) == 0 || ids[len(ids)-1] != after {
 			return nil, false
 		}
 		ids = ids[:len(ids)-1]
 	}
-	return ids, !slices.ContainsFunc(ids, e.tok.IsSpecial)
+	return ids, !slices.ContainsFunc(ids, func(id int32) bool { return e.marks[id] != "" || e.tok.IsSpecial(id) })
+}
+
+// spelled encodes words that spell markers: each is cut behind its first
+// character, so that it stays words.
+func (e *joiner) spelled(words string) (ids []int32) {
+	for words != "" {
+		at := len(words)
+		for _, name := range e.marks {
+			if i := strings.Index(words, name); i >= 0 {
+				_, n := utf8.DecodeRuneInString(words[i:])
+				at = min(at, i+n)
+			}
+		}
+		ids = append(ids, e.tok.Encode(words[:at])...)
+		words = words[at:]
+	}
+	return ids
 }

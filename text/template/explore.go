@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"strings"
 
 	"weft/chat"
@@ -17,6 +18,9 @@ type found struct {
 	end   string // what it writes behind an assistant's content; "": not found
 	err   error  // why a question and its answer cannot be rendered; nil
 }
+
+// probeSteps bounds a probe, which takes a real template some thousand steps.
+const probeSteps = 1 << 20
 
 // Words that no template writes by itself. Calls have names that the tools do
 // not have, to tell the two apart.
@@ -43,7 +47,7 @@ func zCall() chat.Message {
 
 // probe renders a conversation and returns its text, "" if it cannot be.
 func (x *script) probe(s shape, tools bool, msgs ...chat.Message) (string, error) {
-	var o Options
+	o := Options{steps: probeSteps}
 	if tools {
 		o.Tools = zTools()
 	}
@@ -60,6 +64,10 @@ func explore(x *script, f *family) found {
 	user := chat.Message{Role: chat.User, Content: "x"}
 	answer := chat.Message{Role: chat.Assistant, Content: zText}
 	text, err := x.probe(r.shape, false, user, answer)
+	if errors.Is(err, jinja.ErrLimit) {
+		r.err = err // nothing else will come to an end either
+		return r
+	}
 	if err != nil { // some templates are for tools alone
 		text, _ = x.probe(r.shape, true, user, answer)
 		r.needs = strings.Contains(text, zText)

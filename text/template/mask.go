@@ -71,10 +71,11 @@ func blocksOf(list []jinja.Segment) []Span {
 // that follows its last words.
 func (x *script) endOf(msgs []chat.Message, i int, o Options, full string, marks []mark, f *family) (int, error) {
 	other := slices.Clone(msgs)
-	odd := "\ue000"
-	for strings.Contains(full, odd) {
-		odd += "\ue000"
+	r := '\ue000'
+	for strings.ContainsRune(full, r) {
+		r++
 	}
+	odd := string(r)
 	m := &other[i]
 	called := len(m.ToolCalls) > 0
 	if called {

@@ -20,6 +20,7 @@ type Options struct {
 	Extra  map[string]any   // more variables, of the kinds that jinja.Render takes: enable_thinking, ...; none
 	Now    func() time.Time // clock of templates that write the date; time.Now
 	NoMask bool             // leave the mask out, which not every template can give; false
+	steps  int              // of the template, at most; 0: the default of jinja
 }
 
 // Rendered is a conversation as the model sees it.

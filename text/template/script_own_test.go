@@ -146,8 +146,32 @@ func TestMaskInsideAToken(t *testing.T) {
 	}
 }
 
+// addedTok calls only its first two markers special, as some files do; it
+// finds the others in any text.
+type addedTok struct{ markTok }
+
+func (t addedTok) IsSpecial(id int32) bool { return id == 256 || id == 257 }
+
+func (t addedTok) Encode(text string) []int32 {
+	for i, m := range t.markers[:2] { // which stay words
+		text = strings.ReplaceAll(text, m, string(rune(0xe000+i)))
+	}
+	var ids []int32
+	for _, w := range cut(text, t.markers[2:], func(n int) int { return n }) {
+		if id, ok := t.Special(w.text); w.special && ok {
+			ids = append(ids, id)
+			continue
+		}
+		for i, m := range t.markers[:2] {
+			w.text = strings.ReplaceAll(w.text, string(rune(0xe000+i)), m)
+		}
+		ids = append(ids, t.byteTok.Encode(w.text)...)
+	}
+	return ids
+}
+
 // TestWordsNeverBecomeMarkers does for a template in Jinja what the test of
-// the built-in ones does.
+// the built-in ones does, and for tokens that were added and not called special.
 func TestWordsNeverBecomeMarkers(t *testing.T) {
 	tmpl := scripted(t, Source{Jinja: thinking})
 	tok := markTok{byteTok{[]string{"<|im_start|>", "<|im_end|>", "<think>", "</think>"}}}
@@ -155,16 +179,27 @@ func TestWordsNeverBecomeMarkers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(words.Draw(t, "words"), "")
 		msgs := []chat.Message{{Role: chat.User, Content: text}, {Role: chat.Assistant, Content: text + ".", Reasoning: text}}
+		var tok SpecialEncoder = tok
+		if rapid.Bool().Draw(t, "added") {
+			tok = addedTok{tok.(markTok)}
+		}
 		got, err := tmpl.RenderWith(tok, msgs, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		msgs = []chat.Message{{Role: chat.User, Content: "x"}, {Role: chat.Assistant, Content: "x", Reasoning: "x"}}
 		bare, err := tmpl.RenderWith(tok, msgs, Options{})
-		if err != nil || !slices.Equal(markers(got.IDs), markers(bare.IDs)) || tok.decode(got.IDs) != got.Text {
+		if err != nil || !slices.Equal(markers(got.IDs), markers(bare.IDs)) || decodeAll(tok, got.IDs) != got.Text {
 			t.Fatalf("%q gives markers %v, want %v (%v)", text, markers(got.IDs), markers(bare.IDs), err)
 		}
 	})
+}
+
+func decodeAll(tok SpecialEncoder, ids []int32) (text string) {
+	for _, id := range ids {
+		text += string(tok.Bytes(id))
+	}
+	return text
 }
 
 // TestOneBOS renders with a tokenizer that adds a beginning to plain text and
@@ -187,6 +222,48 @@ func TestOneBOS(t *testing.T) {
 	bos, _ := tok.BOS()
 	if r.IDs[0] != bos || slices.Contains(r.IDs[1:], bos) {
 		t.Errorf("ids %v, want one %d, in front", r.IDs, bos)
+	}
+}
+
+// TestIDsAreThoseOfTheText wants the ids that any program gets which renders
+// the text first and then encodes it, with tokenizers that tell the beginning
+// of a text from its middle, and some of whose special tokens swallow space.
+func TestIDsAreThoseOfTheText(t *testing.T) {
+	const source = `{{ bos_token }}{% for m in messages %}{{ '[INST] ' if m.role == 'user' }}{{ m.content }}{{ ' [/INST]' if m.role == 'user' else eos_token + '\n' }}{% endfor %}`
+	msgs := []chat.Message{{Role: chat.User, Content: " Hi  there,\n\nyou é世 "}, {Role: chat.Assistant, Content: "\tOk 12345"}, {Role: chat.User, Content: "x"}}
+	for _, c := range []struct{ file, bos, eos string }{
+		{"tokenizers/llama2/tokenizer.model", "<s>", "</s>"}, {"tokenizers/smollm/tokenizer.json", "<|im_start|>", "<|im_end|>"},
+		{"tokenizers/mistral/tokenizer.model.v1", "<s>", "</s>"}, {"tokenizers/hf-json/cohere-tokenizer.json", "<BOS_TOKEN>", "<EOP_TOKEN>"},
+	} {
+		tok, err := tokenizer.Open(testkit.Data(t, c.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tmpl := scripted(t, Source{Jinja: source, Tokens: map[string]string{"bos_token": c.bos, "eos_token": c.eos}})
+		r, err := tmpl.RenderWith(tok, msgs, Options{NoMask: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := tok.EncodeSpecial(r.Text); !slices.Equal(r.IDs, want) {
+			t.Errorf("%s: ids %v, want %v", c.file, r.IDs, want)
+		}
+		if id, ok := tok.Special(c.bos); !ok || r.IDs[0] != id || slices.Contains(r.IDs[1:], id) {
+			t.Errorf("%s: ids %v, want one %d, in front", c.file, r.IDs, id)
+		}
+		msgs := slices.Clone(msgs)
+		msgs[0].Content = c.eos + c.bos + " " + c.eos // spelled by a user: never special
+		if r, err = tmpl.RenderWith(tok, msgs, Options{NoMask: true}); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, id := range r.IDs {
+			if name := string(tok.Bytes(id)); name == c.bos || name == c.eos {
+				n++
+			}
+		}
+		if n != 2 {
+			t.Errorf("%s: %d special tokens, want the 2 that the template writes", c.file, n)
+		}
 	}
 }
 

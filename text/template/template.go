@@ -189,7 +189,7 @@ func (t *Template) ends(tok Encoder) []string {
 		return []string{t.End()}
 	}
 	for _, id := range st.EncodeSpecial(t.script.found().end) {
-		if name := string(st.Bytes(id)); st.IsSpecial(id) && !t.family.inside(name) {
+		if name, ok := markName(st, id); ok && !t.family.inside(name) {
 			return []string{name}
 		}
 	}
