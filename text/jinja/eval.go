@@ -151,10 +151,10 @@ func (m *machine) binary(op string, a, b value) value {
 // repeat is a sequence times n; nil if v is none.
 func (m *machine) repeat(v value, n value) value {
 	k, ok := n.(int64)
-	if !ok {
-		k = int64(m.opt.MaxOutput) + 1
-	}
 	k = max(k, 0)
+	if !ok {
+		m.fail("cannot repeat a %s %s times", typeName(v), formatInt(n))
+	}
 	switch v := v.(type) {
 	case *str:
 		if k > 0 && int64(len(v.s)) > int64(m.opt.MaxOutput)/k {

@@ -33,8 +33,14 @@ func filterInt(m *machine, v value, a []value) value {
 	switch v := v.(type) {
 	case *str:
 		m.spend(len(v.s))
-		if n, ok := parseInt(v.s, m.int("int", a[1], 10)); ok {
-			return n
+		var base value = int64(10)
+		if a[1] != nil {
+			base, _ = integer(a[1])
+		}
+		if b, ok := base.(int64); ok {
+			if n, ok := parseInt(v.s, int(min(max(b, -1), 99))); ok {
+				return n
+			}
 		}
 		if f, ok := parseFloat(v.s); ok && !math.IsNaN(f) && !math.IsInf(f, 0) {
 			return truncate(f)

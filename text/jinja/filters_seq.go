@@ -109,8 +109,10 @@ func filterItems(m *machine, v value, a []value) value {
 	case *dict:
 		return &iterator{(&view{v, "items"}).iter()}
 	}
-	m.fail("items: want a dict, got %s", typeName(v))
-	return nil
+	return &iterator{func() (value, bool) {
+		m.fail("items: want a dict, got %s", typeName(v))
+		return nil, false
+	}}
 }
 
 func filterFirst(m *machine, v value, a []value) value {
@@ -222,7 +224,7 @@ func filterSort(m *machine, v value, a []value) value {
 			k.items = append(k.items, get(x))
 		}
 	}
-	return &list{items: m.sorted(items, keys, a[0] != nil && truth(a[0]))}
+	return &list{items: m.sorted(items, keys, m.int("sort", a[0], 0) != 0)}
 }
 
 func (m *machine) dictSort(v value, a []value) value {
@@ -248,7 +250,7 @@ func (m *machine) dictSort(v value, a []value) value {
 		}
 	}
 	pairs := m.collect((&view{d, "items"}).iter())
-	return &list{items: m.sorted(pairs, keys, a[2] != nil && truth(a[2]))}
+	return &list{items: m.sorted(pairs, keys, m.int("dictsort", a[2], 0) != 0)}
 }
 
 func filterUnique(m *machine, v value, a []value) value {
@@ -315,11 +317,12 @@ func filterSum(m *machine, v value, a []value) value {
 }
 
 func filterBatch(m *machine, v value, a []value) value {
-	n := m.int("batch", a[0], 0)
+	n := 0
 	var it func() (value, bool)
 	ended := false
 	return &iterator{func() (value, bool) {
 		if it == nil {
+			n = m.int("batch", a[0], 0)
 			it = m.iter(v)
 		}
 		var row []value
@@ -346,12 +349,12 @@ func filterBatch(m *machine, v value, a []value) value {
 }
 
 func filterSlice(m *machine, v value, a []value) value {
-	n := m.int("slice", a[0], 0)
 	var items []value
-	i, at := 0, 0
+	n, i, at := 0, 0, 0
 	return &iterator{func() (value, bool) {
 		if i == 0 {
 			items = m.items(v)
+			n = m.int("slice", a[0], 0)
 			if n == 0 {
 				m.fail("slice: division by zero")
 			}

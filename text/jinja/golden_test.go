@@ -58,7 +58,7 @@ func render(source string, vars map[string]any, o jinja.Options) (string, error)
 	return jinja.Text(segments), err
 }
 
-func field[T any](t *testing.T, object any, name string) T {
+func field[T any](t testing.TB, object any, name string) T {
 	t.Helper()
 	v, _ := object.(jinja.Dict).Get(name)
 	x, ok := v.(T)

@@ -61,7 +61,9 @@ func iterSlice(items []value) func() (value, bool) {
 	}
 }
 
+// iterChars gives the characters; those of Markup are plain, as in Python.
 func (t *str) iterChars() func() (value, bool) {
+	t = t.plain()
 	at := 0
 	return func() (value, bool) {
 		if at >= len(t.s) {

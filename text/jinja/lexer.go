@@ -221,7 +221,7 @@ func rawTag(s string) int {
 // raw emits the text up to "{% endraw %}" as it stands.
 func (l *lexer) raw() {
 	rest := l.src[l.pos:]
-	for from := 0; ; {
+	for from := 0; rest != ""; { // Jinja lets the template end right here
 		i := strings.Index(rest[from:], "{%")
 		if i < 0 {
 			l.fail("missing end of raw block: add {%% endraw %%}")
@@ -262,6 +262,9 @@ func tagEnd(s, end string, plus, trim bool) int {
 func (l *lexer) comment() {
 	rest := l.src[l.pos:]
 	i := strings.Index(rest, "#}")
+	if i < 0 && rest == "" { // Jinja lets the template end here
+		return
+	}
 	if i < 0 {
 		l.fail("missing end of comment: add #}")
 	}

@@ -100,7 +100,8 @@ func (m *machine) text(name string, v value) *str {
 	return t
 }
 
-// int is an argument that must be an int; a nil one is the default.
+// int is an argument that must be an int; a nil one is the default. Beyond
+// 2^40, which is beyond all limits, it stays there.
 func (m *machine) int(name string, v value, missing int) int {
 	if v == nil {
 		return missing
@@ -110,11 +111,8 @@ func (m *machine) int(name string, v value, missing int) int {
 		m.defined(v)
 		m.fail("%s: want an int, got %s", name, typeName(v))
 	}
-	i, ok := n.(int64)
-	if !ok || i > 1<<40 || i < -1<<40 {
-		m.fail("%s: the int is too large", name)
-	}
-	return int(i)
+	i, _ := m.bound(n)
+	return i
 }
 
 // strip cuts white space, or characters of a set, off the ends.
@@ -235,7 +233,7 @@ func reverse(list []value) {
 }
 
 func strSplitLines(m *machine, t *str, a []value) value {
-	keep := a[0] != nil && truth(a[0])
+	keep := m.int("splitlines", a[0], 0) != 0
 	var parts []value
 	for from := 0; from < len(t.s); {
 		end, after := lineEnd(t.s, from)
