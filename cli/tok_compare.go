@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -188,7 +189,10 @@ func (r *comparison) findings() *findings {
 	var names []string
 	for _, t := range r.Tokenizers {
 		names = append(names, t.Name)
-		row := []string{t.Name, t.Model, fmt.Sprint(t.Vocab), "–", "–"}
+	}
+	names = shortNames(names)
+	for i, t := range r.Tokenizers {
+		row := []string{names[i], t.Model, fmt.Sprint(t.Vocab), "–", "–"}
 		if t.Embedding > 0 {
 			row[3] = fmt.Sprintf("%.3g M", float64(t.Embedding)/1e6)
 		}
@@ -206,9 +210,12 @@ func (r *comparison) findings() *findings {
 	var labels []string
 	for _, t := range r.Texts {
 		labels = append(labels, t.Name)
+	}
+	labels = shortNames(labels)
+	for n, t := range r.Texts {
 		for i, c := range t.Results {
 			perChar[i] = append(perChar[i], c.TokensPerChar)
-			row := []string{t.Name, names[i], fmt.Sprint(c.Tokens), fmt.Sprintf("%.2f", c.BytesPerToken), fmt.Sprintf("%.3f", c.TokensPerChar),
+			row := []string{labels[n], names[i], fmt.Sprint(c.Tokens), fmt.Sprintf("%.2f", c.BytesPerToken), fmt.Sprintf("%.3f", c.TokensPerChar),
 				orDash(c.Fertility), fmt.Sprintf("%.2f", c.Relative), fmt.Sprintf("%.0f", c.ContextChars)}
 			if r.Price > 0 {
 				row = append(row, fmt.Sprintf("%.4g", c.Cost), fmt.Sprintf("%.4g", c.TokensPerChar*r.Price))
@@ -218,6 +225,32 @@ func (r *comparison) findings() *findings {
 	}
 	p.Charts = []template.HTML{barChart("tokens per character", labels, names, perChar)}
 	out.parts = []part{v, p}
+	return out
+}
+
+// shortNames drops the folders that all names of files can do without, each as
+// long as it must be to differ from the others.
+func shortNames(names []string) []string {
+	last := func(name string, n int) string {
+		parts := strings.Split(filepath.ToSlash(name), "/")
+		return strings.Join(parts[max(0, len(parts)-n):], "/")
+	}
+	out := make([]string, len(names))
+	for i, name := range names {
+		for n := 1; ; n++ {
+			short := last(name, n)
+			same := 0
+			for _, other := range names {
+				if last(other, n) == short {
+					same++
+				}
+			}
+			if same == 1 || short == filepath.ToSlash(name) {
+				out[i] = short
+				break
+			}
+		}
+	}
 	return out
 }
 
