@@ -116,7 +116,7 @@ func (e *examiner) end() {
 		e.say(Fault, "stop", "an answer ends with %q, which is no special token: nothing stops the model behind it", short(behind))
 	default:
 		if id, _ := e.tok.Special(ends[0]); len(e.t.script.EOS) > 0 && !slices.Contains(e.t.script.EOS, id) {
-			e.say(Warning, "stop", "an answer ends with %s (%d), which generation_config.json does not list among its eos_token_id %d: weft stops there, other programs may not", ends[0], id, e.t.script.EOS)
+			e.say(Warning, "stop", "an answer ends with %s (%d), which the model's files do not list among the ids that end one, %d: weft stops there, other programs may not", ends[0], id, e.t.script.EOS)
 		} else {
 			e.say(Note, "stop", "an answer ends with %s (%d)", ends[0], id)
 		}
@@ -193,7 +193,7 @@ func (e *examiner) prefixes(turns []chat.Message) {
 		if err != nil || err2 != nil || strings.HasPrefix(b, a) {
 			continue
 		}
-		at := common(a, b)
+		at := common([]byte(a), []byte(b))
 		e.say(Warning, "prefix", "%s: first %q, then %q", c.what, short(a[at:]), short(b[at:]))
 	}
 }
@@ -244,12 +244,12 @@ func (t *Template) readBack(tok SpecialEncoder, m chat.Message, o Options) (chat
 	if err != nil {
 		return chat.Message{}, nil, err
 	}
-	o.GenerationPrompt = true
-	prompt, err := t.Text(msgs[:1], o)
+	o.GenerationPrompt, o.NoMask = true, true
+	prompt, err := t.RenderWith(tok, msgs[:1], o)
 	if err != nil {
 		return chat.Message{}, nil, err
 	}
-	p, stop := t.Parser(tok, ParseOptions{Tools: o.Tools, Prompt: prompt}), t.Stop(tok)
+	p, stop := t.Parser(tok, ParseOptions{Tools: o.Tools, Prompt: prompt.Text}), t.Stop(tok)
 	got := chat.Message{Role: chat.Assistant}
 	var errs []*CallError
 	take := func(d Delta) {
@@ -258,10 +258,8 @@ func (t *Template) readBack(tok SpecialEncoder, m chat.Message, o Options) (chat
 		got.ToolCalls = append(got.ToolCalls, d.ToolCalls...)
 		errs = append(errs, d.Errors...)
 	}
-	at := 0
 	for i, id := range r.IDs {
-		at += len(tok.Bytes(id))
-		if !r.Mask[i] || at <= len(prompt) && strings.HasPrefix(r.Text, prompt) {
+		if !r.Mask[i] || i < common(r.IDs, prompt.IDs) {
 			continue
 		}
 		if slices.Contains(stop, id) {

@@ -34,7 +34,7 @@ func (x *script) learned(msgs []chat.Message, o Options, list []jinja.Segment, m
 		}
 		from := len(jinja.Text(before))
 		if !strings.HasPrefix(full, jinja.Text(before)) {
-			at := common(full, jinja.Text(before))
+			at := common([]byte(full), []byte(jinja.Text(before)))
 			return nil, fmt.Errorf("%w: message %d: what the template writes in front of an answer is not what it wrote when it asked for it; they part at %q and %q: use a template with {%% generation %%} blocks, or conversations with this answer last",
 				ErrMask, i, short(full[at:]), short(jinja.Text(before)[at:]))
 		}
@@ -121,8 +121,8 @@ func (x *script) endInWords(msgs []chat.Message, i int, o Options, full string, 
 	return 0, fmt.Errorf("%w: message %d: no special token ends its turn", ErrMask, i)
 }
 
-// common is the length of what two texts begin with.
-func common(a, b string) int {
+// common is the length of what two lists begin with.
+func common[T comparable](a, b []T) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++
