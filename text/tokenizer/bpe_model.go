@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -9,7 +10,8 @@ import (
 // characters, and neighbours are merged by rank.
 type bpe struct {
 	table  *mergeTable
-	vocab  map[string]int32 // tokens that text is made of; nil when never asked
+	vocab  map[string]int32 // tokens that text is made of
+	sure   []atomic.Uint32  // a bit for each id: merging the token's text gives the token
 	bytes  [256]int32       // ids of bytes: all of a byte-level piece, or byte fallback; -1 none
 	level  bool             // pieces are bytes
 	whole  bool             // a piece that is a token is not merged
@@ -19,21 +21,18 @@ type bpe struct {
 	prefix string
 	suffix string
 	parted bool // no token holds ▁ behind another character: no merge crosses there
-	cache  *cache
 }
 
 // newBPE prepares a model.
 func newBPE(s *spec, level bool) (*bpe, error) {
 	m := &bpe{level: level, whole: s.whole, back: s.byteful, fuse: s.fuse, prefix: s.prefix, suffix: s.suffix,
-		unk: s.find(s.unk), cache: newCache()}
+		unk: s.find(s.unk)}
 	m.bytes = s.byteIDs(level)
-	if !level || s.whole {
-		vocab, err := s.index()
-		if err != nil {
-			return nil, err
-		}
-		m.vocab = vocab
+	var err error
+	if m.vocab, err = s.index(); err != nil {
+		return nil, err
 	}
+	m.sure = make([]atomic.Uint32, len(s.tokens)/32+1)
 	m.parted = !level && m.apart(s)
 	m.table = newMergeTable(len(s.merges))
 	for rank, g := range s.merges {
@@ -71,27 +70,23 @@ func (m *bpe) encode(dst []int32, piece string, drop *dropout) []int32 {
 	return dst
 }
 
-// chunk appends the ids of text that merges do not leave, from the cache if it can.
+// chunk appends the ids of text that merges do not leave. Most chunks are a token
+// as they stand; whether merging its own text leads to it is found out when it is
+// first seen.
 func (m *bpe) chunk(dst []int32, chunk string, drop *dropout) []int32 {
 	from := len(dst)
 	if drop != nil {
 		dst = m.symbols(dst, chunk)
 		return dst[:from+len(m.table.applyLong(dst[from:], drop))]
 	}
-	slot := m.cache.slot(chunk)
-	if slot != nil {
-		if c := slot.Load(); c != nil && c.text == chunk {
-			return append(dst, c.ids...)
-		}
+	id, ok := m.vocab[chunk]
+	if ok && (m.whole || m.sure[id/32].Load()>>(id%32)&1 != 0) {
+		return append(dst, id)
 	}
-	if id, ok := m.vocab[chunk]; ok && m.whole {
-		dst = append(dst, id)
-	} else {
-		dst = m.symbols(dst, chunk)
-		dst = dst[:from+len(m.table.apply(dst[from:]))]
-	}
-	if slot != nil {
-		m.cache.put(slot, chunk, dst[from:])
+	dst = m.symbols(dst, chunk)
+	dst = dst[:from+len(m.table.apply(dst[from:]))]
+	if ok && len(dst) == from+1 && dst[from] == id {
+		m.sure[id/32].Or(1 << (id % 32))
 	}
 	return dst
 }

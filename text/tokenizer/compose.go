@@ -8,11 +8,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Two kinds of text go through the code below, which follows UAX 15 to the letter.
+// Three kinds of text go through the code below, which follows UAX 15 to the letter.
 // In a row of more than 30 marks the norm package puts a joiner (U+034F), which
 // other programs do not ("stream-safe" text). And it knows characters that the
 // tokenizers library does not know yet: those stay as they are, and nothing moves
-// across them.
+// across them. And it does not tell where a character came from.
 
 // marksInRow is how many marks the norm package takes as they are.
 const marksInRow = 30
@@ -62,8 +62,8 @@ type mark struct {
 	span  Span
 }
 
-// formLong is formOf without any bound on the marks in a row.
-func formLong(f norm.Form, s strand) strand {
+// formByHand is formOf for such texts.
+func formByHand(f norm.Form, s strand) strand {
 	chars := decomposed(f, s)
 	for i := 0; i < len(chars); { // canonical order: marks by class, stable
 		j := i + 1
@@ -115,7 +115,8 @@ func decomposed(f norm.Form, s strand) (out []mark) {
 }
 
 // composed joins each mark with the starter in front of it where Unicode has a
-// character for both and nothing stands between that blocks it.
+// character for both and nothing stands between that blocks it. It stands for the
+// starter alone, as the library has it.
 func composed(in []mark) []mark {
 	out := in[:0]
 	starter := -1 // index in out
@@ -125,7 +126,6 @@ func composed(in []mark) []mark {
 			free := len(out)-1 == starter || last.class != 0 && last.class < c.class
 			if r, ok := pairOf(out[starter].r, c.r); ok && free {
 				out[starter].r = r
-				out[starter].span.End = max(out[starter].span.End, c.span.End)
 				continue
 			}
 		}

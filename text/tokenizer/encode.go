@@ -56,6 +56,9 @@ func (t *Tokenizer) EncodeMarked(text string) []int32 {
 // the ends of a token are left out.
 func (t *Tokenizer) EncodeOffsets(text string) ([]int32, []Span) {
 	r := encoding{t: t, user: true, spans: make([]Span, 0, len(text)/3+2)}
+	if len(t.frame.trims) > 0 {
+		r.names = []string{}
+	}
 	r.text(text)
 	r.trim()
 	return r.ids, r.spans
@@ -67,7 +70,8 @@ type encoding struct {
 	user  bool // special tokens are plain text
 	drop  *dropout
 	ids   []int32
-	spans []Span // of ids; nil when nobody asks
+	spans []Span   // of ids; nil when nobody asks
+	names []string // of tokens, added ones as they stand in the text, if spaces are to be trimmed
 }
 
 // text cuts out first the added tokens that are matched in the text as it is,
@@ -102,6 +106,9 @@ func (r *encoding) between(f *finder, s strand, rest func(strand)) {
 		r.ids = append(r.ids, a.id)
 		if r.spans != nil {
 			r.spans = append(r.spans, s.span(start, end))
+		}
+		if r.names != nil {
+			r.names = append(r.names, s.text[start:end])
 		}
 	})
 }

@@ -69,26 +69,16 @@ func readNormalizer(n node) (normalizer, error) {
 		"Strip", "Replace", "Prepend", "BertNormalizer", "Precompiled", "Sequence")
 }
 
-// formOf brings text to one of Unicode's normal forms (UAX 15), segment by
-// segment where bytes are traced.
+// formOf brings text to one of Unicode's normal forms (UAX 15).
 func formOf(f norm.Form) normalizer {
 	return func(s strand) strand {
 		switch {
 		case f.IsNormalString(s.text):
 			return s
-		case peculiar(s.text):
-			return formLong(f, s)
-		case s.from == nil:
-			return strand{text: f.String(s.text), at: s.at}
+		case s.from != nil || peculiar(s.text):
+			return formByHand(f, s)
 		}
-		w := rewrite{in: s}
-		var it norm.Iter
-		it.InitString(f, s.text)
-		for !it.Done() {
-			text := string(it.Next())
-			w.put(it.Pos(), text)
-		}
-		return w.finish()
+		return strand{text: f.String(s.text), at: s.at}
 	}
 }
 

@@ -10,6 +10,11 @@ import (
 // text comes next; unknowns share what lies in front of it, a character each
 // and the last one the rest.
 func (r *encoding) place(s strand, ids []int32) {
+	if r.names != nil {
+		for _, id := range ids {
+			r.names = append(r.names, r.t.name(r.t.tokens[id]))
+		}
+	}
 	at := 0
 	for i := 0; i < len(ids); {
 		start, end := at, len(s.text)
@@ -19,7 +24,7 @@ func (r *encoding) place(s strand, ids []int32) {
 		}
 		known := i+n < len(ids)
 		if known {
-			start, end = r.t.locate(s.text, at, ids[i+n])
+			start, end = r.t.locate(s.text, at, ids[i+n], i+n > 0, i+n == len(ids)-1)
 			if n == 0 && start > at && r.t.unk == "" {
 				at = start // what the vocabulary lacks is left out
 			}
@@ -48,16 +53,17 @@ func (r *encoding) place(s strand, ids []int32) {
 // isUnknown says whether id stands for text that the vocabulary lacks.
 func (t *Tokenizer) isUnknown(id int32) bool { return id == t.unkID }
 
-// locate finds the text of a token in a piece, from byte at on.
-func (t *Tokenizer) locate(piece string, at int, id int32) (start, end int) {
+// locate finds the text of a token in a piece, from byte at on; inside says that it
+// is not the first, last that it is the last.
+func (t *Tokenizer) locate(piece string, at int, id int32, inside, last bool) (start, end int) {
 	text := t.tokens[id].text
-	if at > 0 && (t.kind == wordPieceModel || t.prefix != "") {
+	if inside {
 		text = strings.TrimPrefix(text, t.prefix)
 	}
 	if t.tokens[id].kind == fallback {
 		return at, min(at+1, len(piece))
 	}
-	if t.suffix != "" && at+len(text) > len(piece) {
+	if last {
 		text = strings.TrimSuffix(text, t.suffix)
 	}
 	i := strings.Index(piece[at:], text)
@@ -71,14 +77,10 @@ func (t *Tokenizer) locate(piece string, at int, id int32) (start, end int) {
 // post-processors of the file ask for.
 func (r *encoding) trim() {
 	for _, how := range r.t.frame.trims {
-		for i, id := range r.ids {
-			name := r.t.tokens[id].text
-			if r.t.level && r.t.tokens[id].kind == plain {
-				name = nameOf(name)
-			}
-			space := func(c rune) bool { return c == byteRune(' ') || unicode.IsSpace(c) }
-			lead := utf8.RuneCountInString(name) - utf8.RuneCountInString(strings.TrimLeftFunc(name, space))
-			tail := utf8.RuneCountInString(name) - utf8.RuneCountInString(strings.TrimRightFunc(name, space))
+		for i, name := range r.names {
+			core := strings.TrimLeftFunc(name, spaceName)
+			lead := spaceBytes(name[:len(name)-len(core)])
+			tail := spaceBytes(name[len(strings.TrimRightFunc(name, spaceName)):])
 			s := &r.spans[i]
 			if how.keep && lead == 1 && (i == 0 || s.Start == 0) {
 				lead = 0
@@ -89,4 +91,20 @@ func (r *encoding) trim() {
 			}
 		}
 	}
+}
+
+// spaceName says whether a character of a token's name is white, ByteLevel's
+// spelling of the space included.
+func spaceName(c rune) bool { return c == byteRune(' ') || unicode.IsSpace(c) }
+
+// spaceBytes is how many bytes of text such characters stand for.
+func spaceBytes(name string) int {
+	n := 0
+	for _, c := range name {
+		if c == byteRune(' ') {
+			c = ' '
+		}
+		n += utf8.RuneLen(c)
+	}
+	return n
 }
