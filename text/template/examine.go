@@ -230,7 +230,7 @@ func (e *examiner) answer(about, what string, m chat.Message, o Options) {
 		e.say(Warning, about, "%s cannot be learned: %v", what, err)
 	case len(errs) > 0:
 		e.say(Fault, about, "%s that the template writes is not read back: %v", what, errs[0])
-	case got.Content != m.Content || got.Reasoning != m.Reasoning || len(got.ToolCalls) != len(m.ToolCalls):
+	case strings.TrimSpace(got.Content) != m.Content || strings.TrimSpace(got.Reasoning) != m.Reasoning || len(got.ToolCalls) != len(m.ToolCalls):
 		e.say(Warning, about, "%s that the template writes is read back as content %q, reasoning %q and %d calls", what, short(got.Content), short(got.Reasoning), len(got.ToolCalls))
 	default:
 		e.say(Note, about, "%s is written and read back", what)
