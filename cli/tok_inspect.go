@@ -110,13 +110,10 @@ func inspectTokens(tok *tokenizer.Tokenizer, ids []int32) []inspectedToken {
 // inspectText encodes a text and says where each token comes from. Trusted text
 // is shown without places.
 func inspectText(tok *tokenizer.Tokenizer, text string, special bool) []inspectedToken {
-	o, ok := any(tok).(interface {
-		EncodeOffsets(string) ([]int32, []tokenizer.Span)
-	})
-	if special || !ok {
+	if special {
 		return inspectTokens(tok, tok.EncodeSpecial(text))
 	}
-	ids, spans := o.EncodeOffsets(text)
+	ids, spans := tok.EncodeOffsets(text)
 	out := inspectTokens(tok, ids)
 	for i := range out {
 		out[i].Start, out[i].End = &spans[i].Start, &spans[i].End
