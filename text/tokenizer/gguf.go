@@ -256,9 +256,12 @@ func (v *ggufVocab) bytePair(model string) (*spec, error) {
 		vocab[name] = int64(id)
 		s.tokens = append(s.tokens, v.bytePairToken(s, id, name, pre.chars))
 	}
-	lines, _ := listOf[string](v, "merges")
+	lines, ok := listOf[string](v, "merges")
 	if v.err != nil {
 		return nil, v.err
+	}
+	if !ok {
+		return nil, fmt.Errorf("%smerges: %w: the file has none", ggufPrefix, ErrFormat)
 	}
 	merges := make(mergesJSON, len(lines))
 	for i, l := range lines {

@@ -184,6 +184,7 @@ func TestGGUFSmall(t *testing.T) {
 		`tokenizer.ggml.pre "my-own"`:         small(metadata{"pre": "my-own"}),
 		`tokenizer.ggml.model "rwkv"`:         small(metadata{"model": "rwkv"}),
 		"tokenizer.ggml.model: ":              {},
+		"tokenizer.ggml.merges: ":             {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.tokens": []string{"a"}},
 		"tokenizer.ggml.tokens is a []int32":  small(metadata{"tokens": []int32{1}}),
 		"tokenizer.ggml.tokens: 0 of them":    small(metadata{"tokens": []string{}}),
 		"4 of them with 4 scores and 1 types": small(metadata{"token_type": []int32{1}}),

@@ -142,7 +142,7 @@ func readDraft(dir fs.FS, name string, data []byte, c *configJSON) (d draft, err
 		return c.vocabulary(dir, "", name, nil)
 	case looksLikeSpm(data):
 		return sentencePieceDraft(data)
-	case bytes.Contains(data, []byte("\n[UNK]\n")) || bytes.Contains(data, []byte("\n[UNK]\r\n")):
+	case hasLine(data, "[UNK]"):
 		d = draft{bos: "[CLS]", eos: "[SEP]"}
 		d.spec, err = wordList(bytes.NewReader(data), c.bert())
 	default:
@@ -153,6 +153,16 @@ func readDraft(dir fs.FS, name string, data []byte, c *configJSON) (d draft, err
 		d.spec, err = llama2CSpec(bytes.NewReader(data), n)
 	}
 	return d, err
+}
+
+// hasLine says whether one line of data is want.
+func hasLine(data []byte, want string) bool {
+	for line := range bytes.Lines(data) {
+		if string(bytes.TrimRight(line, "\r\n")) == want {
+			return true
+		}
+	}
+	return false
 }
 
 // looksLikeSpm says whether data begins with a piece, as every .model does.
