@@ -1,9 +1,6 @@
 package jinja
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // equal is a == b.
 func (m *machine) equal(a, b value) bool {
@@ -207,6 +204,3 @@ func (s span) has(n value) bool {
 	d := x - s.start
 	return d%s.step == 0 && d/s.step >= 0 && d/s.step < s.n
 }
-
-// identity names a thing by its address, for hashing.
-func (m *machine) identity(v value) string { return fmt.Sprintf("%p", v) }

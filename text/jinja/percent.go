@@ -80,38 +80,11 @@ func (p *percenter) conversion() *str {
 	var v value
 	c := p.next()
 	if c == '(' {
-		n := fieldEnd(strings.NewReplacer("(", "{", ")", "}", "{", " ", "}", " ").Replace(p.t.s[p.i-1:]), 0)
-		if p.mapping == nil || n < 0 {
-			m.fail("%%: a key in the format needs a dict")
-		}
-		key := p.t.s[p.i : p.i-1+n]
-		p.i += n
-		x, ok := p.mapping.name(key)
-		if !ok {
-			m.fail("%%: no key %s", quote(key))
-		}
-		v = x
+		v = p.key()
 		c = p.next()
 	}
-	s := spec{fill: " ", prec: -1, align: '>'}
-	zero := false
-	for strings.IndexByte("-+ #0", c) >= 0 {
-		switch c {
-		case '-':
-			s.align = '<'
-		case '+', ' ':
-			if s.sign != '+' {
-				s.sign = c
-			}
-		case '#':
-			s.alt = true
-		case '0':
-			zero = true
-		}
-		c = p.next()
-	}
-	s.width, c = p.size(c, 0)
-	if s.width < 0 {
+	s, zero, c := p.flags(c)
+	if s.width, c = p.size(c, 0); s.width < 0 {
 		s.align, s.width = '<', -s.width
 	}
 	if c == '.' {
@@ -131,6 +104,50 @@ func (p *percenter) conversion() *str {
 		v = p.arg()
 	}
 	return p.convert(s, c, zero, v)
+}
+
+// key reads what is left of %(key) and looks it up; brackets may nest.
+func (p *percenter) key() value {
+	start := p.i
+	for open := 1; open > 0; {
+		switch p.next() {
+		case '(':
+			open++
+		case ')':
+			open--
+		}
+	}
+	key := p.t.s[start : p.i-1]
+	if p.mapping == nil {
+		p.m.fail("%%: the key %s in the format needs a dict", quote(key))
+	}
+	v, ok := p.mapping.name(key)
+	if !ok {
+		p.m.fail("%%: no key %s", quote(key))
+	}
+	return v
+}
+
+// flags reads -, +, blank, # and 0, and returns the byte behind them.
+func (p *percenter) flags(c byte) (s spec, zero bool, after byte) {
+	s = spec{fill: " ", prec: -1, align: '>'}
+	for ; strings.IndexByte("-+ #0", c) >= 0; c = p.next() {
+		switch c {
+		case '-':
+			s.align = '<'
+		case '+':
+			s.sign = '+'
+		case ' ':
+			if s.sign == 0 {
+				s.sign = ' '
+			}
+		case '#':
+			s.alt = true
+		case '0':
+			zero = true
+		}
+	}
+	return s, zero, c
 }
 
 // size reads a width or precision: digits, or * for an argument.

@@ -70,10 +70,6 @@ func (t *str) sub(i, j int) *str {
 	return u
 }
 
-// part is sub for a string that is part of t's bytes, as what strings.Cut and
-// strings.TrimSpace return; at is where it starts.
-func (t *str) part(s string, at int) *str { return t.sub(at, at+len(s)) }
-
 // plain is t without the mark of Markup.
 func (t *str) plain() *str {
 	if !t.safe {
@@ -84,7 +80,7 @@ func (t *str) plain() *str {
 	return &u
 }
 
-// with is t with a mark of Markup.
+// markup is t with the mark of Markup.
 func (t *str) markup() *str {
 	if t.safe {
 		return t
@@ -100,16 +96,6 @@ func (t *str) like(other *str) *str {
 		return t.markup()
 	}
 	return t
-}
-
-// ascii reports whether characters are bytes.
-func (t *str) ascii() bool {
-	for i := 0; i < len(t.s); i++ {
-		if t.s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // chars is len() in Python: the number of characters.

@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"strconv"
@@ -198,7 +199,7 @@ func (m *machine) hash(v value) (hash, bool) {
 	case *dict, *view:
 		return hash{}, false
 	}
-	return hash{kind: 'p', s: m.identity(v)}, true
+	return hash{kind: 'p', s: fmt.Sprintf("%p", v)}, true // by address
 }
 
 // hashTuple joins the hashes of a tuple's items, each behind its length.
