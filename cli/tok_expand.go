@@ -45,7 +45,8 @@ func (e *env) tokExpandCmd() *cobra.Command {
 per line, or, for byte-level BPE, merges learned from a text. The embedding, and the
 head if it is not the same matrix, grow by rows that begin as the mean of the rows of
 the pieces that spelled the token so far, never at random. Train on afterwards: with
---val it measures bits per byte before and after, which are worse at first.`,
+--val it measures bits per byte before and after; on text that the model knows they
+are worse at first.`,
 		Example:           "  weft tok expand out/base --train german.txt --n 500 --out out/german --val german-val.txt",
 		Args:              exactArgs("MODEL"),
 		ValidArgsFunction: modelArg,
