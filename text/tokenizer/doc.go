@@ -9,11 +9,15 @@
 // SentencePiece-style BPE, as Llama 2 and llama2.c use it, starts from
 // characters with a space put in front, and falls back to one id per byte.
 //
-// A [Tokenizer] is trained ([Train]), read from a Hugging Face tokenizer.json
-// ([Load]), from tiktoken ranks ([LoadTiktoken]) or from a llama2.c
-// tokenizer.bin ([FromLlama2C]); all of them save to tokenizer.json. What a
-// file says that this package does not do is an error that names it. Truncation
-// and padding in a file are batch settings of other programs and not applied.
+// A [Tokenizer] is trained ([Train]) or read. [Open] takes any file and finds out
+// what it is: a Hugging Face tokenizer.json ([Load]), a SentencePiece model
+// ([FromSentencePiece]), tiktoken ranks ([FromTiktoken]), Mistral's tekken.json
+// ([FromTekken]), vocab.json with merges.txt ([FromVocab]), BERT's vocab.txt
+// ([FromWordPiece]), or a tokenizer.bin of llama2.c ([FromLlama2C]). The
+// vocabulary of a GGUF file comes by [FromGGUF]. All of them save to
+// tokenizer.json. What a file says that this package does not do is an error
+// that names it. Truncation and padding in a file are batch settings of other
+// programs and not applied.
 //
 // Text of users and text of programs have two doors. Encode is for users: a
 // special token spelled out in it becomes plain ids. EncodeSpecial is for

@@ -253,8 +253,13 @@ func TestEncodings(t *testing.T) {
 
 func FuzzRanks(f *testing.F) {
 	f.Add([]byte("YQ== 0\nYg== 1\nYWI= 2\n"))
+	var all strings.Builder
+	for b := range 256 {
+		fmt.Fprintf(&all, "%s %d\n", base64.StdEncoding.EncodeToString([]byte{byte(b)}), b)
+	}
+	f.Add([]byte(all.String() + "YWI= 256\nYWJhYg== 257\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tok, err := tokenizer.FromTiktoken(bytes.NewReader(data), tokenizer.Encoding{Pattern: "gpt2", Specials: map[string]int32{"<e>": 7}})
+		tok, err := tokenizer.FromTiktoken(bytes.NewReader(data), tokenizer.Encoding{Pattern: "gpt2", Specials: map[string]int32{"<e>": 300}})
 		if err == nil {
 			tok.Decode(tok.Encode("ab<e>"))
 		}
