@@ -126,4 +126,8 @@ func (x *script) findReasoning(s *shape, user, answer chat.Message) {
 			}
 		}
 	}
+	// Some write it only far into a conversation; others will not miss it.
+	if strings.Contains(x.Jinja+x.Tools, "reasoning_content") {
+		s.reasoning = "reasoning_content"
+	}
 }
