@@ -60,7 +60,7 @@ func (t *Tokenizer) EncodeOffsets(text string) ([]int32, []Span) {
 		r.names = []string{}
 	}
 	r.text(text)
-	r.trim()
+	r.trim(text)
 	return r.ids, r.spans
 }
 

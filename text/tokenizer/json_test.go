@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -335,24 +336,41 @@ func FuzzTiktoken(f *testing.F) {
 	})
 }
 
+// FuzzJSON: any file is refused or works; no text of users leads to a special
+// token, but for what is unknown, and what is saved is read as the same.
 func FuzzJSON(f *testing.F) {
 	for _, name := range []string{"trained-gpt2.json", "trained-spm.json", "trained-nfc.json"} {
 		f.Add(edit(f, name, "version", `"1.0"`))
 	}
 	f.Add([]byte(`{"version":"1.0","added_tokens":[{"id":2,"content":"<x>","special":true}],"pre_tokenizer":{"type":"ByteLevel"},` +
 		`"decoder":{"type":"ByteLevel"},"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":3,"日":4},"merges":["a b"]}}`))
+	_, cases := components(f)
+	for _, c := range cases {
+		f.Add([]byte(c.File))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tok, err := parse(data)
 		if err != nil {
+			if !errors.Is(err, ErrFormat) && !errors.Is(err, ErrUnsupported) {
+				t.Fatalf("an error of neither kind: %v", err)
+			}
 			return
 		}
-		for _, text := range []string{"ab the <x> 日本", "\x00\xff b"} {
-			for _, id := range tok.Encode(text) {
-				if tok.IsSpecial(id) {
+		for _, text := range []string{"ab the <x> 日本", "\x00\xff b", " a  b\n"} {
+			ids, spans := tok.EncodeOffsets(text)
+			for i, id := range ids {
+				if tok.IsSpecial(id) && !tok.isUnknown(id) {
 					t.Fatalf("%q led to special token %d", text, id)
 				}
+				if s := spans[i]; s.Start < 0 || s.Start > s.End || s.End > len(text) {
+					t.Fatalf("%q: token %d has the offsets %v", text, i, s)
+				}
+			}
+			if !slices.Equal(ids, tok.Encode(text)) {
+				t.Fatalf("%q: other ids with offsets", text)
 			}
 			tok.Decode(tok.EncodeSpecial(text))
+			tok.EncodeWith(text, Options{Dropout: 0.3, Sample: true, NBest: 3, Seed: 1})
 		}
 		checkReload(t, tok)
 	})

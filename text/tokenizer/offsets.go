@@ -74,20 +74,25 @@ func (t *Tokenizer) locate(piece string, at int, id int32, inside, last bool) (s
 }
 
 // trim takes the spaces at the ends of tokens out of their spans, as the
-// post-processors of the file ask for.
-func (r *encoding) trim() {
+// post-processors of the file ask for: for each white character of a token's name,
+// a character of the original text.
+func (r *encoding) trim(text string) {
 	for _, how := range r.t.frame.trims {
 		for i, name := range r.names {
-			core := strings.TrimLeftFunc(name, spaceName)
-			lead := spaceBytes(name[:len(name)-len(core)])
-			tail := spaceBytes(name[len(strings.TrimRightFunc(name, spaceName)):])
 			s := &r.spans[i]
+			core := strings.TrimLeftFunc(name, spaceName)
+			lead := utf8.RuneCountInString(name[:len(name)-len(core)])
+			tail := utf8.RuneCountInString(name[len(strings.TrimRightFunc(name, spaceName)):])
 			if how.keep && lead == 1 && (i == 0 || s.Start == 0) {
 				lead = 0
 			}
-			s.Start = min(s.Start+lead, s.End)
-			if tail > 0 && s.End >= tail {
-				s.End = max(s.End-tail, s.Start)
+			for ; lead > 0 && s.Start < s.End; lead-- {
+				_, n := utf8.DecodeRuneInString(text[s.Start:s.End])
+				s.Start += n
+			}
+			for ; tail > 0 && s.End > s.Start; tail-- {
+				_, n := utf8.DecodeLastRuneInString(text[s.Start:s.End])
+				s.End -= n
 			}
 		}
 	}
@@ -96,15 +101,3 @@ func (r *encoding) trim() {
 // spaceName says whether a character of a token's name is white, ByteLevel's
 // spelling of the space included.
 func spaceName(c rune) bool { return c == byteRune(' ') || unicode.IsSpace(c) }
-
-// spaceBytes is how many bytes of text such characters stand for.
-func spaceBytes(name string) int {
-	n := 0
-	for _, c := range name {
-		if c == byteRune(' ') {
-			c = ' '
-		}
-		n += utf8.RuneLen(c)
-	}
-	return n
-}
