@@ -195,10 +195,9 @@ type (
 		body            []stmt
 		scope           *scope
 	}
-	generationStmt struct {
+	generationStmt struct { // a call block in Python, so its body is a macro's
 		at
-		body  []stmt
-		scope *scope
+		body *macroExpr
 	}
 	scopeStmt struct { // autoescape false
 		at
@@ -314,7 +313,7 @@ func (s *withStmt) each(fn func(node)) {
 	eachExpr(s.values, fn)
 	eachStmt(s.body, fn)
 }
-func (s *generationStmt) each(fn func(node)) { eachStmt(s.body, fn) }
+func (s *generationStmt) each(fn func(node)) { s.body.each(fn) }
 func (s *scopeStmt) each(fn func(node))      { eachStmt(s.body, fn) }
 func (s *macroStmt) each(fn func(node))      { s.macro.each(fn) }
 func (s *callStmt) each(fn func(node))       { fn(s.call); s.call.block.each(fn) }

@@ -134,7 +134,7 @@ type macro struct {
 }
 
 // call runs a macro and returns what it wrote.
-func (c *macro) call(m *machine, a *args) value {
+func (c *macro) call(m *machine, a *args) *str {
 	m.enter()
 	defer m.leave()
 	line := m.line

@@ -129,10 +129,7 @@ func (s *scopeStmt) exec(m *machine, f *frame) flow {
 
 // exec marks what the body writes as learned, wherever it ends up.
 func (s *generationStmt) exec(m *machine, f *frame) flow {
-	s.scope.enter(m, f)
-	text, _ := m.capture(func() flow { return m.run(s.body, f) })
-	s.scope.leave(f)
-	m.write(text.marked(learned))
+	m.write((&macro{s.body, f}).call(m, &args{}).marked(learned))
 	return next
 }
 

@@ -206,7 +206,7 @@ func (p *parser) statement() stmt {
 	case "with":
 		return p.with(t.line)
 	case "generation":
-		return &generationStmt{at: at(t.line), body: p.closedBody("endgeneration")}
+		return &generationStmt{at(t.line), &macroExpr{at: at(t.line), body: p.closedBody("endgeneration")}}
 	case "autoescape":
 		return p.autoescape(t.line)
 	case "print":

@@ -337,8 +337,7 @@ func (b binder) node(s *scope, n node, soft bool) {
 		}
 		b.stmts(n.scope, n.body, false)
 	case *generationStmt:
-		n.scope = b.inner(s, n.body, nil)
-		b.stmts(n.scope, n.body, false)
+		b.macro(s, n.body)
 	case *scopeStmt:
 		n.scope = b.inner(s, n.body, nil)
 		b.stmts(n.scope, n.body, false)
