@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -73,6 +74,9 @@ func (t *Tokenizer) Describe() Description {
 		if !isNull(section) {
 			d.NotApplied = append(d.NotApplied, name+" "+string(compact(section)))
 		}
+	}
+	if t.dropout != 0 {
+		d.NotApplied = append(d.NotApplied, fmt.Sprintf("dropout %g, unless Options ask for it", t.dropout))
 	}
 	slices.Sort(d.NotApplied)
 	return d

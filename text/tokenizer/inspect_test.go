@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,11 @@ func TestDescribe(t *testing.T) {
 	}
 	if want := []AddedToken{{ID: int32(d.Vocab - 2), Text: "<|bos|>", Special: true}, {ID: int32(d.Vocab - 1), Text: "<|end|>", Special: true}}; cmp.Diff(want, d.Added) != "" {
 		t.Errorf("added: got %+v", d.Added)
+	}
+	batch := tok.spec
+	batch.dropout, batch.padding = 0.1, json.RawMessage(`{ "strategy": "BatchLongest" }`)
+	if other, err := build(batch); err != nil || !slices.Equal(other.Describe().NotApplied, []string{"dropout 0.1, unless Options ask for it", `padding {"strategy":"BatchLongest"}`}) {
+		t.Errorf("not applied: %v, %v", other.Describe().NotApplied, err)
 	}
 	id, ok := tok.Find(" the")
 	got, _ := tok.Token(id)
