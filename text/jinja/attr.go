@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// mutators are the methods that the sandbox hides: they would change a value.
+// mutator reports a method that the sandbox hides, for it would change v.
 func mutator(v value, name string) bool {
 	switch v := v.(type) {
 	case *dict:
@@ -87,10 +87,9 @@ func (m *machine) member(v value, name string) value {
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") && len(name) > 4 || mutator(v, name) {
 		return &undefined{msg: "access to attribute " + quote(name) + " of a " + typeName(v) + " is unsafe", unsafe: true}
 	}
-	var methods map[string]method
 	switch v := v.(type) {
 	case *namespace:
-		if x, ok := v.attrs.name(name); ok && !strings.HasPrefix(name, "_") {
+		if x, ok := v.attrs.name(name); ok {
 			return x
 		}
 		return nil
@@ -100,18 +99,6 @@ func (m *machine) member(v value, name string) value {
 		return v.attr(name)
 	case *cycler:
 		return v.attr(name)
-	case *str:
-		methods = m.lib.strings
-	case *dict:
-		methods = m.lib.dicts
-	case *list:
-		if i := slices.Index(v.names, name); i >= 0 {
-			return v.items[i]
-		}
-		methods = m.lib.lists
-		if v.tuple && name == "copy" {
-			return nil
-		}
 	case span:
 		switch name {
 		case "start":
@@ -121,18 +108,16 @@ func (m *machine) member(v value, name string) value {
 		case "step":
 			return v.step
 		}
-		methods = m.lib.lists
-		if name == "copy" {
-			return nil
+	case *list:
+		if i := slices.Index(v.names, name); i >= 0 {
+			return v.items[i]
 		}
-	case float64:
-		methods = m.lib.floats
 	case *function:
 		if v == m.lib.globals["dict"] && name == "fromkeys" {
 			return &function{name, fromKeys}
 		}
 	}
-	def, ok := methods[name]
+	def, ok := m.methods(v)[name]
 	if !ok {
 		return nil
 	}
@@ -142,6 +127,26 @@ func (m *machine) member(v value, name string) value {
 		}
 		return def.call(m, v, m.bind(name, def.sig, a))
 	}}
+}
+
+// methods are the methods of a value's type.
+func (m *machine) methods(v value) map[string]method {
+	switch v := v.(type) {
+	case *str:
+		return m.lib.strings
+	case *dict:
+		return m.lib.dicts
+	case *list:
+		if v.tuple {
+			return m.lib.tuples
+		}
+		return m.lib.lists
+	case span:
+		return m.lib.tuples
+	case float64:
+		return m.lib.floats
+	}
+	return nil
 }
 
 // method is a method of a built-in type.
@@ -179,8 +184,14 @@ func dictGet(m *machine, self value, a []value) value {
 }
 
 func listMethods() map[string]method {
+	methods := tupleMethods()
+	methods["copy"] = method{sig: signature("/"), call: func(m *machine, self value, a []value) value { return self }}
+	return methods
+}
+
+// tupleMethods are those of tuples and ranges.
+func tupleMethods() map[string]method {
 	return map[string]method{
-		"copy":  {sig: signature("/"), call: func(m *machine, self value, a []value) value { return self }},
 		"index": {sig: signature("/ value start? stop?"), call: listIndex},
 		"count": {sig: signature("/ value"), call: func(m *machine, self value, a []value) value {
 			n := int64(0)

@@ -198,8 +198,8 @@ func (s span) has(n value) bool {
 		x = int64(f)
 		ok = float64(x) == f
 	}
-	if !ok || s.n == 0 {
-		return false
+	if !ok || s.n <= 1 {
+		return ok && s.n == 1 && x == s.start
 	}
 	d := x - s.start
 	return d%s.step == 0 && d/s.step >= 0 && d/s.step < s.n

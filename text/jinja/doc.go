@@ -21,8 +21,10 @@
 // Known differences to Python: strings are UTF-8, so that \ud800 is an error;
 // character tables are those of Go's Unicode version; include, import, extends
 // and block are errors, as are the filters urlize and random and the function
-// lipsum; str.encode and set operations of dict views are not there; error
-// messages are our own.
+// lipsum; str.encode and set operations of dict views are not there; what
+// Jinja's folding of constants makes of nonsense such as none[1:] (undefined) or
+// -1 ** x (a bare minus) is computed as it is written; error messages are our
+// own.
 //
 // The package knows no chat, no model and no tokenizer.
 package jinja

@@ -8,9 +8,10 @@ import (
 // library is what every template can use. It is made once per template and
 // never changes.
 type library struct {
-	filters, tests                map[string]*filter
-	globals                       map[string]*function
-	strings, dicts, lists, floats map[string]method
+	filters, tests map[string]*filter
+	globals        map[string]*function
+	// methods by type
+	strings, dicts, lists, tuples, floats map[string]method
 }
 
 // filter is a filter or a test: v|name(a) or v is name(a).
@@ -23,7 +24,7 @@ type filter struct {
 func newLibrary() *library {
 	l := &library{
 		filters: textFilters(), tests: tests(), globals: globals(),
-		strings: stringMethods(), dicts: dictMethods(), lists: listMethods(), floats: floatMethods(),
+		strings: stringMethods(), dicts: dictMethods(), lists: listMethods(), tuples: tupleMethods(), floats: floatMethods(),
 	}
 	maps.Copy(l.filters, sequenceFilters())
 	maps.Copy(l.filters, numberFilters())
