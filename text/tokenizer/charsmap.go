@@ -174,7 +174,7 @@ func clusterLen(text string) int {
 // control is a character that always stands alone.
 func control(r rune) bool {
 	switch {
-	case r == 0x200c || r == 0x200d || unicode.Is(unicode.Prepended_Concatenation_Mark, r):
+	case r == 0x200d || unicode.In(r, unicode.Other_Grapheme_Extend, unicode.Prepended_Concatenation_Mark):
 		return false
 	}
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)

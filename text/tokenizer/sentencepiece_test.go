@@ -72,6 +72,18 @@ func TestSentencePiece(t *testing.T) {
 				if !slices.Equal(ids, want.IDs[i]) {
 					t.Errorf("%q: got %v, want %v", text, ids, want.IDs[i])
 				}
+				same, spans := tok.EncodeOffsets(text)
+				last := 0
+				for _, s := range spans {
+					if s.Start < last || s.End < s.Start || s.End > len(text) {
+						t.Errorf("%q: spans %v", text, spans)
+						break
+					}
+					last = s.Start
+				}
+				if !slices.Equal(same, ids) || len(spans) != len(ids) {
+					t.Errorf("%q: with offsets %v and %d spans, without %v", text, same, len(spans), ids)
+				}
 				if got := tok.Decode(ids); got != want.Text[i] {
 					t.Errorf("%q comes back as %q, want %q", text, got, want.Text[i])
 				}
