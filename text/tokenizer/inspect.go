@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Description is what a tokenizer is made of, for people and tools to read.
@@ -188,11 +189,11 @@ func (t *Tokenizer) reached(id int32) bool {
 	case k.kind != plain || t.kind == wordPieceModel || t.kind == wordLevelModel:
 		return true
 	}
-	is := func(text string) bool {
-		ids := t.Encode(text)
-		return len(ids) == 1 && ids[0] == id
-	}
+	is := func(text string) bool { return slices.Equal(t.Encode(text), []int32{id}) }
 	text := string(t.Bytes(id))
+	if !utf8.ValidString(text) { // alone, half a character is cut in another way than the whole one
+		return slices.Equal(t.model.encode(nil, k.text, nil), []int32{id})
+	}
 	return is(text) || strings.HasPrefix(text, " ") && is(text[1:]) // a space that is put in front of any text
 }
 

@@ -43,6 +43,10 @@ func TestDescribe(t *testing.T) {
 	if dead := tok.Unreachable(); len(dead) != 0 {
 		t.Errorf("unreachable: %d", dead)
 	}
+	russian := mustTrain(t, TrainOptions{VocabSize: 300, Pattern: "cl100k"}, strings.Repeat("добро добра доблесть оброк ", 20))
+	if dead := russian.Unreachable(); len(dead) != 0 {
+		t.Errorf("tokens that end inside a letter are unreachable: %q", russian.Bytes(dead[0]))
+	}
 	s := tok.spec
 	s.tokens = append(slices.Clone(s.tokens), token{"zzz", plain})
 	cut, err := build(s)
