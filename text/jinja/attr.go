@@ -72,6 +72,7 @@ func (m *machine) at(v value, i int) value {
 	return t.sub(from, from+byteOffset(t.s[from:], 1))
 }
 
+// missing is what an attribute or item that is not there gives.
 func missing(v value, name string) *undefined {
 	what := typeName(v) + " object"
 	if _, ok := v.(none); ok {
@@ -156,6 +157,7 @@ type method struct {
 	raw  func(m *machine, self value, a *args) value
 }
 
+// dictMethods are the methods of dict that change nothing.
 func dictMethods() map[string]method {
 	viewOf := func(what string) method {
 		return method{sig: signature("/"), call: func(m *machine, self value, a []value) value {
@@ -169,6 +171,7 @@ func dictMethods() map[string]method {
 	}
 }
 
+// dictGet is dict.get: an unhashable key is an error, a missing one None.
 func dictGet(m *machine, self value, a []value) value {
 	h, ok := m.hash(a[0])
 	if !ok {
@@ -205,6 +208,7 @@ func tupleMethods() map[string]method {
 	}
 }
 
+// listIndex is index(value, start, stop); a value that is not there is an error.
 func listIndex(m *machine, self value, a []value) value {
 	items := m.items(self)
 	bounds := m.slice(span{step: 1, n: int64(len(items))}, a[1], a[2], nil).(span)

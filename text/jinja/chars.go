@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/language"
 )
 
+// isASCII reports whether characters are bytes.
 func isASCII(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
@@ -36,6 +37,7 @@ func lower(s string) string {
 
 func casefold(s string) string { return cases.Fold().String(s) }
 
+// swapcase is str.swapcase.
 func swapcase(s string) string {
 	var b strings.Builder
 	for _, r := range s {

@@ -39,6 +39,7 @@ func (m *machine) equal(a, b value) bool {
 	return a == b // the same function, macro, iterator
 }
 
+// equalItems compares lists and tuples item by item.
 func (m *machine) equalItems(a, b []value) bool {
 	if len(a) != len(b) {
 		return false
@@ -61,6 +62,7 @@ func (m *machine) same(a, b value) bool {
 	return m.equal(a, b)
 }
 
+// equalDicts compares keys and values; the order does not count.
 func (m *machine) equalDicts(a, b *dict) bool {
 	if len(a.keys) != len(b.keys) {
 		return false
@@ -76,6 +78,7 @@ func (m *machine) equalDicts(a, b *dict) bool {
 	return true
 }
 
+// equalViews compares keys() and items() as the sets that they are.
 func (m *machine) equalViews(a, b *view) bool {
 	if a.what == "items" {
 		return m.equalDicts(a.d, b.d)
@@ -123,6 +126,7 @@ func (m *machine) compare(op string, a, b value) bool {
 	return false
 }
 
+// ordered turns the result of a three-way comparison into that of op.
 func ordered(op string, c int) bool {
 	switch op {
 	case "<":
@@ -182,6 +186,7 @@ func (m *machine) contains(c, v value) bool {
 	}
 }
 
+// hasKey is key in dict.
 func (m *machine) hasKey(d *dict, v value) bool {
 	h, ok := m.hash(v)
 	if !ok {

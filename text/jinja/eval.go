@@ -27,6 +27,7 @@ func (m *machine) evalAll(list []expr, f *frame) []value {
 	return vals
 }
 
+// eval keeps the order of the keys; of equal ones the last value counts.
 func (e *dictExpr) eval(m *machine, f *frame) value {
 	m.spend(64 * len(e.keys))
 	d := newDict(len(e.keys))
@@ -48,6 +49,7 @@ func (m *machine) put(d *dict, k, v value) {
 	d.set(k, h, v)
 }
 
+// eval of an if without else gives an undefined value, which prints as nothing.
 func (e *condExpr) eval(m *machine, f *frame) value {
 	m.step()
 	if truth(e.test.eval(m, f)) {
@@ -70,6 +72,7 @@ func (e *logicExpr) eval(m *machine, f *frame) value {
 
 func (e *notExpr) eval(m *machine, f *frame) value { return !truth(e.x.eval(m, f)) }
 
+// eval of a sign makes an int of a bool, as Python does.
 func (e *signExpr) eval(m *machine, f *frame) value {
 	v := e.x.eval(m, f)
 	m.line = e.pos()
@@ -87,6 +90,7 @@ func (e *signExpr) eval(m *machine, f *frame) value {
 	return m.arithmetic("-", int64(0), n)
 }
 
+// eval of ~ spells every part as str() and never escapes.
 func (e *concatExpr) eval(m *machine, f *frame) value {
 	var b builder
 	for _, p := range e.parts {
@@ -192,6 +196,7 @@ func (m *machine) defined(v value) {
 	m.fail("%s", u.msg)
 }
 
+// eval of a < b < c computes b once and stops at the first that fails.
 func (e *compareExpr) eval(m *machine, f *frame) value {
 	m.step()
 	a := e.first.eval(m, f)
@@ -221,6 +226,8 @@ func (e *itemExpr) eval(m *machine, f *frame) value {
 	return m.item(x, key)
 }
 
+// eval of a slice goes past the lenient lookup of items: what has no slices
+// is an error, not undefined.
 func (e *sliceExpr) eval(m *machine, f *frame) value {
 	x := e.x.eval(m, f)
 	var bounds [3]value
@@ -233,6 +240,7 @@ func (e *sliceExpr) eval(m *machine, f *frame) value {
 	return m.slice(x, bounds[0], bounds[1], bounds[2])
 }
 
+// eval computes the input first, then the arguments, as Python orders a call.
 func (e *filterExpr) eval(m *machine, f *frame) value {
 	m.step()
 	if e.def == nil {
@@ -245,6 +253,7 @@ func (e *filterExpr) eval(m *machine, f *frame) value {
 	return m.filter(e.name, e.def, v, a)
 }
 
+// eval of a test is that of a filter; most tests give a bool.
 func (e *testExpr) eval(m *machine, f *frame) value {
 	m.step()
 	if e.def == nil {
@@ -257,6 +266,7 @@ func (e *testExpr) eval(m *machine, f *frame) value {
 	return m.filter(e.name, e.def, v, a)
 }
 
+// eval of a call block hands its body over as the keyword argument caller.
 func (e *callExpr) eval(m *machine, f *frame) value {
 	m.step()
 	fn := e.fn.eval(m, f)

@@ -11,6 +11,7 @@ func (s *outputStmt) exec(m *machine, f *frame) flow {
 	return next
 }
 
+// exec opens no scope: what an if sets stays.
 func (s *ifStmt) exec(m *machine, f *frame) flow {
 	if truth(s.test.eval(m, f)) {
 		return m.run(s.then, f)
@@ -79,6 +80,7 @@ func (m *machine) assign(f *frame, target expr, v value) {
 	}
 }
 
+// exec assigns what the body wrote; a break inside of it assigns nothing.
 func (s *setBlockStmt) exec(m *machine, f *frame) flow {
 	s.scope.enter(m, f)
 	text, how := m.capture(func() flow { return m.run(s.body, f) })
@@ -97,6 +99,7 @@ func (s *setBlockStmt) exec(m *machine, f *frame) flow {
 	return next
 }
 
+// exec writes what the filter makes of the body.
 func (s *filterStmt) exec(m *machine, f *frame) flow {
 	s.scope.enter(m, f)
 	text, how := m.capture(func() flow { return m.run(s.body, f) })
@@ -110,6 +113,7 @@ func (s *filterStmt) exec(m *machine, f *frame) flow {
 	return next
 }
 
+// exec computes every value outside of the new scope.
 func (s *withStmt) exec(m *machine, f *frame) flow {
 	s.scope.enter(m, f)
 	for i, t := range s.targets {
@@ -144,6 +148,7 @@ func (s *callStmt) exec(m *machine, f *frame) flow {
 	return next
 }
 
+// exec of a recursive loop writes what its function returns.
 func (s *forStmt) exec(m *machine, f *frame) flow {
 	over := s.iter.eval(m, f)
 	m.line = s.pos()

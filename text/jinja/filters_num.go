@@ -28,6 +28,7 @@ func numberFilters() map[string]*filter {
 	}
 }
 
+// filterInt is int: "42.9" is 42, and what is no number the default.
 func filterInt(m *machine, v value, a []value) value {
 	m.defined(v)
 	switch v := v.(type) {
@@ -68,6 +69,7 @@ func truncate(f float64) value {
 	return normal(z)
 }
 
+// filterFloat is float, with a default for what is no number.
 func filterFloat(m *machine, v value, a []value) value {
 	m.defined(v)
 	if t, ok := v.(*str); ok {
@@ -84,6 +86,8 @@ func filterFloat(m *machine, v value, a []value) value {
 	return 0.0
 }
 
+// filterRound is round: "common" is Python's round, halves to even, and leaves
+// ints alone; "ceil" and "floor" give floats.
 func filterRound(m *machine, v value, a []value) value {
 	prec := m.int("round", a[0], 0)
 	method := "common"
@@ -151,6 +155,7 @@ func (m *machine) roundInt(n value, prec int) value {
 	return down
 }
 
+// fileSize is filesizeformat: bytes in units of 1000 or 1024.
 func fileSize(m *machine, v value, a []value) value {
 	f, ok := filterFloat(m, v, []value{none{}}).(float64)
 	if !ok {

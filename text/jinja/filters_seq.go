@@ -102,6 +102,8 @@ func (m *machine) keyOf(path, missing, sensitive value) func(value) value {
 	return func(v value) value { return folded(get(v)) }
 }
 
+// filterItems is items; the error about what is no dict comes when the first
+// item is asked for, as from a generator.
 func filterItems(m *machine, v value, a []value) value {
 	switch v := v.(type) {
 	case *undefined:
@@ -133,6 +135,7 @@ func (m *machine) reversed(v value) ([]value, bool) {
 	return nil, false
 }
 
+// filterLast is last; a generator has no end to read from.
 func filterLast(m *machine, v value, a []value) value {
 	items, ok := m.reversed(v)
 	if !ok {
@@ -144,6 +147,7 @@ func filterLast(m *machine, v value, a []value) value {
 	return items[0]
 }
 
+// filterReverse turns texts around by character and other things lazily.
 func filterReverse(m *machine, v value, a []value) value {
 	if t, ok := v.(*str); ok {
 		return m.slice(t, nil, nil, int64(-1))
@@ -156,6 +160,7 @@ func filterReverse(m *machine, v value, a []value) value {
 	return &list{items: items}
 }
 
+// filterJoin is join: unlike str.join it spells everything as str().
 func filterJoin(m *machine, v value, a []value) value {
 	it := m.iter(v)
 	sep := author("")
@@ -203,6 +208,8 @@ func (m *machine) sorted(items, keys []value, backwards bool) []value {
 	return out
 }
 
+// filterSort is sort, stable both ways. Keys are compared as lists, so that
+// equal ones, such as None and None, need no order.
 func filterSort(m *machine, v value, a []value) value {
 	items := m.items(v)
 	var paths []value // "name,age" sorts by both
@@ -227,6 +234,7 @@ func filterSort(m *machine, v value, a []value) value {
 	return &list{items: m.sorted(items, keys, m.int("sort", a[0], 0) != 0)}
 }
 
+// dictSort gives the pairs of a dict by key or value.
 func (m *machine) dictSort(v value, a []value) value {
 	d, ok := v.(*dict)
 	if !ok {
@@ -253,6 +261,7 @@ func (m *machine) dictSort(v value, a []value) value {
 	return &list{items: m.sorted(pairs, keys, m.int("dictsort", a[2], 0) != 0)}
 }
 
+// filterUnique gives the first of items with equal keys.
 func filterUnique(m *machine, v value, a []value) value {
 	get := m.keyOf(a[1], nil, a[0])
 	seen := map[hash]bool{}
@@ -296,6 +305,7 @@ func (m *machine) extreme(op string, v value, a []value) value {
 	return best
 }
 
+// filterSum adds from the left, without compensation of rounding.
 func filterSum(m *machine, v value, a []value) value {
 	get := m.getter(a[0], nil)
 	var sum value = int64(0)
@@ -316,6 +326,7 @@ func filterSum(m *machine, v value, a []value) value {
 	}
 }
 
+// filterBatch cuts into rows of n.
 func filterBatch(m *machine, v value, a []value) value {
 	n := 0
 	var it func() (value, bool)
@@ -348,6 +359,7 @@ func filterBatch(m *machine, v value, a []value) value {
 	}}
 }
 
+// filterSlice cuts into n rows, the first ones longer by one.
 func filterSlice(m *machine, v value, a []value) value {
 	var items []value
 	n, i, at := 0, 0, 0
@@ -378,6 +390,7 @@ func filterSlice(m *machine, v value, a []value) value {
 	}}
 }
 
+// filterGroupBy sorts by an attribute and groups what is equal.
 func filterGroupBy(m *machine, v value, a []value) value {
 	get := m.keyOf(a[0], a[1], a[2])
 	items := m.items(v)
@@ -408,83 +421,4 @@ func filterAttr(m *machine, v value, a []value) value {
 		return x
 	}
 	return missing(v, quote(name))
-}
-
-func filterMap(m *machine, v value, a *args) value {
-	if len(a.pos) == 0 && slices.Contains(a.keys, "attribute") {
-		return m.lazy(v, func() func(value) (value, bool) {
-			path, def := a.take("attribute"), a.take("default")
-			a.noKeywords(m, "map")
-			get := m.getter(path, def)
-			return func(x value) (value, bool) { return get(x), true }
-		})
-	}
-	return m.lazy(v, func() func(value) (value, bool) {
-		if len(a.pos) == 0 {
-			m.fail("map: want the name of a filter or attribute=")
-		}
-		name, def := m.lookUp("filter", m.lib.filters, a.pos[0])
-		return func(x value) (value, bool) {
-			return m.filter(name, def, x, &args{a.pos[1:], slices.Clone(a.keys), slices.Clone(a.vals)}), true
-		}
-	})
-}
-
-// lookUp finds a filter or test that is named at run time.
-func (m *machine) lookUp(what string, table map[string]*filter, name value) (string, *filter) {
-	t, ok := name.(*str)
-	if !ok || table[t.s] == nil {
-		m.defined(name)
-		m.fail("unknown %s %s", what, m.repr(name).s)
-	}
-	return t.s, table[t.s]
-}
-
-// lazy gives fn(x) for each item of v for which it is ok, when it is asked for
-// it, as a generator does. prepare runs before the first.
-func (m *machine) lazy(v value, prepare func() func(value) (value, bool)) value {
-	var it func() (value, bool)
-	var fn func(value) (value, bool)
-	return &iterator{func() (value, bool) {
-		if it == nil {
-			it = iterSlice(nil)
-			if truth(v) {
-				fn = prepare()
-				it = m.iter(v)
-			}
-		}
-		for {
-			x, ok := it()
-			if !ok {
-				return nil, false
-			}
-			m.step()
-			if y, ok := fn(x); ok {
-				return y, true
-			}
-		}
-	}}
-}
-
-// choose is select, reject, selectattr and rejectattr.
-func (m *machine) choose(name string, v value, a *args, want, byAttr bool) value {
-	return m.lazy(v, func() func(value) (value, bool) {
-		get := func(x value) value { return x }
-		pos := a.pos
-		if byAttr {
-			if len(pos) == 0 {
-				m.fail("%s: want the name of an attribute", name)
-			}
-			get = m.getter(pos[0], nil)
-			pos = pos[1:]
-		}
-		if len(pos) == 0 {
-			return func(x value) (value, bool) { return x, truth(get(x)) == want }
-		}
-		test, def := m.lookUp("test", m.lib.tests, pos[0])
-		return func(x value) (value, bool) {
-			got := m.filter(test, def, get(x), &args{pos[1:], slices.Clone(a.keys), slices.Clone(a.vals)})
-			return x, truth(got) == want
-		}
-	})
 }

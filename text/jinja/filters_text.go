@@ -91,6 +91,7 @@ func filterReplace(m *machine, v value, a []value) value {
 	return m.replace(m.str(v), m.str(a[0]).s, m.str(a[1]), n)
 }
 
+// filterIndent is indent: all lines but the first, and none that is empty.
 func filterIndent(m *machine, v value, a []value) value {
 	t := m.text("indent", v)
 	in, ok := a[0].(*str)
@@ -118,6 +119,7 @@ func filterIndent(m *machine, v value, a []value) value {
 	return b.text().like(t)
 }
 
+// filterTruncate is truncate: what is only leeway too long stays whole.
 func filterTruncate(m *machine, v value, a []value) value {
 	length, leeway := m.int("truncate", a[0], 255), 5
 	if a[3] != nil && a[3] != (none{}) {
@@ -220,6 +222,7 @@ func urlEncode(m *machine, v value, a []value) value {
 	}
 }
 
+// urlQuote is urllib.parse.quote of UTF-8.
 func urlQuote(s, safe string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -236,6 +239,7 @@ func urlQuote(s, safe string) string {
 	return b.String()
 }
 
+// xmlAttr writes a dict as attributes; None and undefined values are left out.
 func xmlAttr(m *machine, v value, a []value) value {
 	d, ok := v.(*dict)
 	if !ok {

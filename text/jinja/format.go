@@ -125,6 +125,7 @@ func (p spec) text(m *machine, t *str, align byte) *str {
 	return concat(author(strings.Repeat(p.fill, left)), t, author(strings.Repeat(p.fill, n-left)))
 }
 
+// int formats a whole number in the base of the verb.
 func (p spec) int(m *machine, v value) *str {
 	z := toBig(v)
 	base, prefix := 10, ""
@@ -157,6 +158,7 @@ func (p spec) int(m *machine, v value) *str {
 	return p.number(m, z.Sign() < 0, prefix, digits, "")
 }
 
+// float formats a float; without a verb it is repr, or %g with a precision.
 func (p spec) float(m *machine, f float64) *str {
 	prec := p.prec
 	if prec < 0 {
@@ -431,6 +433,7 @@ func (f *formatter) lookup(name string) value {
 	return v
 }
 
+// argument finds a field by its number, its name, or its turn.
 func (f *formatter) argument(name string) value {
 	m := f.m
 	no, err := strconv.Atoi(name)

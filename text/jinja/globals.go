@@ -57,6 +57,7 @@ func globals() map[string]*function {
 	return table
 }
 
+// makeRange is range.
 func makeRange(m *machine, a []value) value {
 	arg := func(v value) int64 {
 		if v == nil {

@@ -15,6 +15,7 @@ func (m *machine) iter(v value) func() (value, bool) {
 	return it
 }
 
+// tryIter is iter for values that may not be iterable.
 func (m *machine) tryIter(v value) (it func() (value, bool), ok bool) {
 	switch v := v.(type) {
 	case *list:
@@ -50,6 +51,7 @@ func (m *machine) tryIter(v value) (it func() (value, bool), ok bool) {
 	return nil, false
 }
 
+// iterSlice goes through a slice.
 func iterSlice(items []value) func() (value, bool) {
 	i := -1
 	return func() (value, bool) {
@@ -75,6 +77,7 @@ func (t *str) iterChars() func() (value, bool) {
 	}
 }
 
+// iter goes through a view in the order of the dict.
 func (v *view) iter() func() (value, bool) {
 	switch v.what {
 	case "keys":
@@ -100,6 +103,7 @@ func (m *machine) items(v value) []value {
 	return m.collect(m.iter(v))
 }
 
+// collect takes all that is left.
 func (m *machine) collect(it func() (value, bool)) []value {
 	var items []value
 	for {
@@ -219,6 +223,7 @@ func (m *machine) pick(x value, first, by, count int) value {
 	return m.pickChars(x.(*str), first, by, count)
 }
 
+// pickChars is pick for characters, which may be several bytes.
 func (m *machine) pickChars(t *str, first, by, count int) value {
 	m.room(len(t.s))
 	if count == 0 {

@@ -37,6 +37,7 @@ type Options struct {
 	MaxOutput int              // bytes of any one string, the result among them (default: 16 MiB)
 }
 
+// withDefaults fills in what is zero.
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now

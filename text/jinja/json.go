@@ -53,6 +53,7 @@ func ParseJSON(data []byte) (any, error) {
 	return v, nil
 }
 
+// readJSON reads one value by tokens, which keep the order of fields.
 func readJSON(d *json.Decoder, depth int) (any, error) {
 	if depth > maxJSONDepth {
 		return nil, fmt.Errorf("nested deeper than %d: %w", maxJSONDepth, ErrLimit)
@@ -85,6 +86,7 @@ func readJSON(d *json.Decoder, depth int) (any, error) {
 	return t, nil
 }
 
+// readObject reads the fields behind an open brace.
 func readObject(d *json.Decoder, depth int) (any, error) {
 	object := Dict{}
 	for d.More() {
@@ -180,6 +182,7 @@ func (m *machine) convertNumber(s, path string) value {
 	return v
 }
 
+// convertList converts the slices that are of use, without reflection.
 func (m *machine) convertList(x any, path string, depth int) value {
 	var items []value
 	switch x := x.(type) {

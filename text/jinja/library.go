@@ -21,6 +21,7 @@ type filter struct {
 	raw  func(m *machine, v value, a *args) value // with the signature "*"
 }
 
+// newLibrary makes the tables anew, so that no package variable holds them.
 func newLibrary() *library {
 	l := &library{
 		filters: textFilters(), tests: tests(), globals: globals(),

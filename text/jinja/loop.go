@@ -121,6 +121,7 @@ func (l *loop) cycle(m *machine, a *args) value {
 	return a.pos[l.index%len(a.pos)]
 }
 
+// changed reports whether the arguments differ from those of the last call.
 func (l *loop) changed(m *machine, a *args) value {
 	a.noKeywords(m, "changed")
 	same := l.changedBefore && len(l.lastChanged) == len(a.pos)

@@ -31,10 +31,12 @@ func (f *frame) at(r ref) *value {
 	return &f.slots[r.slot]
 }
 
+// fail ends the rendering with an error at the current line.
 func (m *machine) fail(format string, args ...any) {
 	panic(&Error{Line: m.line, Msg: fmt.Sprintf(format, args...)})
 }
 
+// limit ends the rendering because it asks for too much.
 func (m *machine) limit(format string, args ...any) {
 	panic(&Error{m.line, "limit reached: " + fmt.Sprintf(format, args...), ErrLimit})
 }

@@ -118,6 +118,7 @@ func magnitude(x int64) uint64 {
 	return uint64(x)
 }
 
+// bigArithmetic computes on ints of any size up to maxBits.
 func (m *machine) bigArithmetic(op string, x, y *big.Int) value {
 	z := new(big.Int)
 	m.spend((x.BitLen() + y.BitLen()) / 8)
@@ -160,6 +161,7 @@ func (m *machine) bigArithmetic(op string, x, y *big.Int) value {
 	return normal(z)
 }
 
+// floatArithmetic computes on floats; where Python raises, it fails.
 func (m *machine) floatArithmetic(op string, x, y float64) value {
 	if y == 0 && (op == "/" || op == "//" || op == "%") {
 		m.fail("division by zero")

@@ -244,6 +244,8 @@ func (p *parser) closedBody(end string) []stmt {
 	return body
 }
 
+// forLoop reads for target in iter [if test] [recursive]; a break in the else
+// part leaves the loop around.
 func (p *parser) forLoop(line int) stmt {
 	s := &forStmt{at: at(line), loop: -1}
 	s.target = p.target(false, []string{"in"})
@@ -263,6 +265,7 @@ func (p *parser) forLoop(line int) stmt {
 	return s
 }
 
+// ifBlock reads if, elif, else.
 func (p *parser) ifBlock(line int) stmt {
 	first := &ifStmt{at: at(line)}
 	s := first
@@ -282,6 +285,7 @@ func (p *parser) ifBlock(line int) stmt {
 	}
 }
 
+// set reads set a = b, or set a and its block.
 func (p *parser) set(line int) stmt {
 	target := p.target(true, nil)
 	if p.skipOp("=") {
@@ -295,6 +299,7 @@ func (p *parser) set(line int) stmt {
 	return s
 }
 
+// with reads with a = b, c = d.
 func (p *parser) with(line int) stmt {
 	s := &withStmt{at: at(line)}
 	for p.cur().kind != tokBlockEnd {
@@ -322,6 +327,7 @@ func (p *parser) autoescape(line int) stmt {
 	return s
 }
 
+// print reads the rarely used print tag.
 func (p *parser) print(line int) stmt {
 	s := &outputStmt{at: at(line)}
 	for p.cur().kind != tokBlockEnd {
@@ -340,6 +346,7 @@ func (p *parser) filterBlock(line int) stmt {
 	return s
 }
 
+// macroBlock reads macro name(parameters).
 func (p *parser) macroBlock(line int) stmt {
 	name := p.expectName()
 	target := &nameExpr{at: at(name.line), name: name.text, access: store}
@@ -350,6 +357,7 @@ func (p *parser) macroBlock(line int) stmt {
 	return &macroStmt{at(line), target, e}
 }
 
+// callBlock reads call(parameters) f(arguments).
 func (p *parser) callBlock(line int) stmt {
 	e := &macroExpr{at: at(line)}
 	if p.isOp("(") {
@@ -397,6 +405,7 @@ func (p *parser) target(namespace bool, ends []string) expr {
 	return e
 }
 
+// checkTarget refuses what cannot be assigned to.
 func (p *parser) checkTarget(e expr) {
 	switch e := e.(type) {
 	case *nsExpr:
@@ -417,6 +426,7 @@ func (p *parser) checkTarget(e expr) {
 	}
 }
 
+// setAccess makes targets of names.
 func setAccess(e expr, a access) {
 	switch e := e.(type) {
 	case *nameExpr:

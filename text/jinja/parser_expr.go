@@ -29,6 +29,8 @@ func (p *parser) targetTuple(namespace bool, ends []string) expr {
 	})
 }
 
+// commaList reads what tuple and targetTuple have in common. With empty, a
+// tuple of nothing is one: ().
 func (p *parser) commaList(ends []string, empty bool, read func() expr) expr {
 	line := p.line()
 	var items []expr
@@ -100,6 +102,7 @@ func (p *parser) not() expr {
 	return p.compare()
 }
 
+// compare reads a chain of comparisons, with in and not in among them.
 func (p *parser) compare() expr {
 	c := &compareExpr{at: at(p.line())}
 	c.first = p.sum()
@@ -165,6 +168,8 @@ func (p *parser) power() expr {
 	return p.binary(func() expr { return p.unary(true) }, "**")
 }
 
+// unary reads signs, a primary and what follows it. A filter binds looser than
+// a sign: -1|abs is 1.
 func (p *parser) unary(filters bool) expr {
 	line := p.line()
 	var e expr
@@ -182,6 +187,7 @@ func (p *parser) unary(filters bool) expr {
 	return e
 }
 
+// primary reads a name, a literal or something in brackets.
 func (p *parser) primary() expr {
 	t := p.cur()
 	switch t.kind {
@@ -223,6 +229,7 @@ func (p *parser) primary() expr {
 	return nil
 }
 
+// list reads [a, b].
 func (p *parser) list() expr {
 	e := &listExpr{at: at(p.advance().line)}
 	for !p.isOp("]") {
@@ -238,6 +245,7 @@ func (p *parser) list() expr {
 	return e
 }
 
+// dict reads {a: b}.
 func (p *parser) dict() expr {
 	e := &dictExpr{at: at(p.advance().line)}
 	for !p.isOp("}") {
@@ -287,6 +295,7 @@ func (p *parser) filterExpr(e expr) expr {
 	}
 }
 
+// dot reads .name or .0.
 func (p *parser) dot(e expr) expr {
 	line := p.advance().line
 	t := p.advance()
@@ -300,6 +309,7 @@ func (p *parser) dot(e expr) expr {
 	return nil
 }
 
+// subscript reads [key], [a, b] (a tuple as key) or a slice.
 func (p *parser) subscript(e expr) expr {
 	line := p.advance().line
 	var keys []expr

@@ -164,6 +164,7 @@ func (p *percenter) size(c byte, missing int) (int, byte) {
 	return n, p.next()
 }
 
+// convert formats one value for a conversion.
 func (p *percenter) convert(s spec, c byte, zero bool, v value) *str {
 	m := p.m
 	switch c {

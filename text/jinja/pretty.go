@@ -91,6 +91,7 @@ func (p *prettyPrinter) value(v value, indent, allowance, level int) {
 	p.b.WriteString(rep)
 }
 
+// lines writes items below each other.
 func (p *prettyPrinter) lines(n, indent, allowance int, item func(i, allowance int)) {
 	for i := range n {
 		if i > 0 {

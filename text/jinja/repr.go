@@ -55,6 +55,7 @@ func (m *machine) repr(v value) *str {
 	return &str{s: p.b.String(), origin: p.origin}
 }
 
+// value writes repr(v).
 func (p *printer) value(v value) {
 	p.m.step()
 	if p.b.Len() > p.m.opt.MaxOutput {
@@ -116,6 +117,7 @@ func plainRepr(m *machine, v value) string {
 	return m.str(v).s
 }
 
+// list writes a list or a tuple; a tuple of one keeps its comma.
 func (p *printer) list(l *list) {
 	p.m.enter()
 	defer p.m.leave()
@@ -136,6 +138,7 @@ func (p *printer) list(l *list) {
 	p.b.WriteString(end)
 }
 
+// dict writes a dict in its order.
 func (p *printer) dict(d *dict) {
 	p.m.enter()
 	defer p.m.leave()

@@ -23,6 +23,7 @@ type slotKey struct {
 	name  string
 }
 
+// slot is the place of a variable, the same one for scopes of one level.
 func (fn *scopeFunc) slot(level int, name string) int {
 	k := slotKey{level, name}
 	i, ok := fn.slots[k]
@@ -150,6 +151,7 @@ func (s *scope) copy() *scope {
 	return c
 }
 
+// merge takes over what a copy learned.
 func (s *scope) merge(from *scope) {
 	for k, v := range from.refs {
 		s.refs[k] = v
@@ -377,6 +379,7 @@ func setCaptured(filter expr, slot int) {
 	}
 }
 
+// setBlock binds the body and the filter inside, the target outside.
 func (b binder) setBlock(s *scope, n *setBlockStmt, soft bool) {
 	n.slot = s.fn.slot(s.level+1, "|")
 	n.scope = b.inner(s, n.body, n.filter)
@@ -388,6 +391,9 @@ func (b binder) setBlock(s *scope, n *setBlockStmt, soft bool) {
 	}
 }
 
+// forLoop binds a loop: its body, its else part and its condition are scopes of
+// their own; a recursive one is a function, and so is the condition, which runs
+// as a generator.
 func (b binder) forLoop(s *scope, n *forStmt, soft bool) {
 	fn := s.fn
 	if n.recursive {
@@ -459,6 +465,8 @@ func checkLoopName(n node) {
 	})
 }
 
+// macro binds a macro. caller, kwargs and varargs are parameters only where the
+// body asks for them: without, extra arguments are errors.
 func (b binder) macro(s *scope, n *macroExpr) {
 	n.fn = newFunc(s.fn)
 	n.scope = newScope(s, n.fn)

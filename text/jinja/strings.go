@@ -153,6 +153,7 @@ func (m *machine) split(t *str, a []value, fromRight bool) value {
 	return &list{items: parts}
 }
 
+// splitText splits at a separator, at most limit times.
 func splitText(t *str, sep string, limit int, fromRight bool) []value {
 	var parts []value
 	from, to := 0, len(t.s)
@@ -232,6 +233,7 @@ func reverse(list []value) {
 	}
 }
 
+// strSplitLines is str.splitlines; a last line that is empty is none.
 func strSplitLines(m *machine, t *str, a []value) value {
 	keep := m.int("splitlines", a[0], 0) != 0
 	var parts []value
@@ -264,6 +266,7 @@ func lineEnd(s string, from int) (end, after int) {
 	return len(s), len(s)
 }
 
+// partition is str.partition and str.rpartition.
 func (m *machine) partition(t *str, sep value, fromRight bool) value {
 	s := m.text("partition", sep)
 	if s.s == "" {
@@ -324,6 +327,7 @@ func (m *machine) affix(t *str, a []value, has func(s, affix string) bool) value
 	return false
 }
 
+// find is str.find and str.rfind, in characters.
 func (m *machine) find(t *str, a []value, last bool) value {
 	sub := m.text("find", a[0]).s
 	s, start, ok := m.within(t, a[1], a[2])
@@ -386,6 +390,7 @@ func (m *machine) replace(t *str, old string, with *str, n int) *str {
 	return b.text()
 }
 
+// strJoin is str.join: all items must be texts.
 func strJoin(m *machine, t *str, a []value) value {
 	it := m.iter(a[0])
 	var b builder
@@ -432,6 +437,7 @@ func (m *machine) justify(t *str, a []value, align byte) value {
 	return concat(derived(strings.Repeat(fill.s, left), fill), t, derived(strings.Repeat(fill.s, n-left), fill)).like(t)
 }
 
+// strZfill puts zeros behind the sign.
 func strZfill(m *machine, t *str, a []value) value {
 	n := m.int("zfill", a[0], 0) - t.chars()
 	if n <= 0 {
@@ -445,6 +451,7 @@ func strZfill(m *machine, t *str, a []value) value {
 	return concat(t.sub(0, sign), author(strings.Repeat("0", n)), t.sub(sign, len(t.s))).like(t)
 }
 
+// strExpandTabs puts blanks for tabs, up to the next multiple of the size.
 func strExpandTabs(m *machine, t *str, a []value) value {
 	size := m.int("expandtabs", a[0], 8)
 	m.room(len(t.s) + strings.Count(t.s, "\t")*max(size, 0))

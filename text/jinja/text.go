@@ -28,6 +28,7 @@ type str struct {
 	safe   bool   // what Python calls Markup: + and join escape what they add
 }
 
+// author is a text that the template, or this package, wrote.
 func author(s string) *str { return &str{s: s} }
 
 // derived is a string computed from others so that runs make no sense: if one
@@ -119,6 +120,7 @@ type builder struct {
 	runs []run
 }
 
+// write adds t with the origins of its bytes.
 func (b *builder) write(t *str) {
 	if t.runs == nil {
 		b.writeString(t.s, t.origin)
@@ -131,6 +133,7 @@ func (b *builder) write(t *str) {
 	}
 }
 
+// writeString adds bytes of one origin, to the last run if it has the same.
 func (b *builder) writeString(s string, o origin) {
 	if s == "" {
 		return

@@ -55,6 +55,7 @@ type jsonWriter struct {
 	item, key string // separators
 }
 
+// value writes v as json.dumps does; what JSON lacks is an error.
 func (w *jsonWriter) value(v value, level int) {
 	w.m.step()
 	if len(w.b) > w.m.opt.MaxOutput {
@@ -80,6 +81,7 @@ func (w *jsonWriter) value(v value, level int) {
 	}
 }
 
+// jsonFloat spells a float; NaN and Infinity are as Python writes them.
 func jsonFloat(f float64) string {
 	switch {
 	case math.IsNaN(f):
@@ -118,6 +120,7 @@ func (w *jsonWriter) newline(level int) {
 	}
 }
 
+// dict writes an object, by its order or sorted by key.
 func (w *jsonWriter) dict(d *dict, level int) {
 	order := make([]int, len(d.keys))
 	for i := range order {
@@ -159,6 +162,7 @@ func (w *jsonWriter) keyText(k value) *str {
 	return nil
 }
 
+// str writes a text; characters beyond ASCII stay, or become surrogate pairs.
 func (w *jsonWriter) str(t *str) {
 	w.origin |= t.origin
 	w.m.spend(len(t.s))
@@ -184,6 +188,7 @@ func (w *jsonWriter) str(t *str) {
 	w.b = append(w.b, '"')
 }
 
+// appendJSONByte writes an ASCII character; json escapes DEL only in ASCII mode.
 func appendJSONByte(b []byte, c byte, ascii bool) []byte {
 	const from, to = "\"\\\n\r\t\b\f", `"\nrtbf`
 	if i := strings.IndexByte(from, c); i >= 0 {

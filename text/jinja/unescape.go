@@ -75,6 +75,7 @@ func escape(b *strings.Builder, s string) (n int, wrong string) {
 	return n, ""
 }
 
+// hexEscape reads the digits of an escape of fixed length.
 func hexEscape(b *strings.Builder, s string, digits int) (n int, wrong string) {
 	if len(s) < 1+digits {
 		return 0, fmt.Sprintf(`truncated \%c escape, want %d hex digits`, s[0], digits)

@@ -25,6 +25,7 @@ type list struct {
 	names []string // attributes of a named tuple (groupby), else nil
 }
 
+// tuple makes a tuple.
 func tuple(items ...value) *list { return &list{items: items, tuple: true} }
 
 // span is a range: n numbers from start; stop is only for printing.
