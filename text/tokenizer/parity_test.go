@@ -82,8 +82,14 @@ func TestParity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := ref.Tokenizers[name]
 			tok := open(t, name, want)
+			bad := 0
 			for _, set := range names {
-				check(t, tok, set, sets[set], want.Sets[set], tok.Encode)
+				if !check(t, tok, set, sets[set], want.Sets[set], tok.Encode) {
+					bad++
+				}
+				if bad == 8 {
+					t.Fatal("and so on")
+				}
 			}
 			if len(want.Names) > 0 {
 				texts := specialTexts(want.Names)
@@ -141,7 +147,7 @@ func open(t *testing.T, name string, want wantedJSON) *tokenizer.Tokenizer {
 }
 
 // check compares one set of texts.
-func check(t *testing.T, tok *tokenizer.Tokenizer, set string, texts []string, want result, encode func(string) []int32) {
+func check(t *testing.T, tok *tokenizer.Tokenizer, set string, texts []string, want result, encode func(string) []int32) bool {
 	t.Helper()
 	ids, back := sha256.New(), sha256.New()
 	var got result
@@ -168,6 +174,7 @@ func check(t *testing.T, tok *tokenizer.Tokenizer, set string, texts []string, w
 	if got != want {
 		t.Errorf("%s: %d texts: got %+v, want %+v", set, len(texts), got, want)
 	}
+	return got == want
 }
 
 // sample holds the texts against the ones that the reference saw, and chooses

@@ -220,9 +220,11 @@ const spaceItems = `\s` // White_Space in regexp2 too
 func items(name string) string { return `\p{` + name + `}` + addedItems(name) }
 
 // alphabetic is Unicode's property. Version 16 counts small letters on top of
-// others, too.
+// others, too, and marks of its own.
 func alphabetic() string {
-	return items("L") + items("Nl") + items("Other_Alphabetic") + `\u0363-\u036F\u1DD3-\u1DE6`
+	const marks = "\u0363-\u036f\u0897\u1dd3-\u1de6\U00010d69\U00010efc\U000113b8-\U000113c0\U000113c2\U000113c5\U000113c7-\U000113ca" +
+		"\U000113cc\U000113cd\U0001611e-\U0001612e"
+	return items("L") + items("Nl") + items("Other_Alphabetic") + marks
 }
 
 // wordClass is \w. Oniguruma has six numbers of Latin-1 in it.

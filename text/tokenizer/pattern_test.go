@@ -140,7 +140,7 @@ func TestEscapeSets(t *testing.T) {
 	in := func(r rune, tables ...*unicode.RangeTable) bool { return unicode.In(r, tables...) }
 	is := func(r rune, c class) bool { return runeClass(r)&c != 0 }
 	alpha := func(r rune) bool {
-		return is(r, cLetter) || in(r, unicode.Nl, unicode.Other_Alphabetic) || 0x363 <= r && r <= 0x36f || 0x1dd3 <= r && r <= 0x1de6
+		return is(r, cLetter) || in(r, unicode.Nl, unicode.Other_Alphabetic) || is(r, cMark)
 	}
 	nd := func(r rune) bool { return is(r, cNumber) && !in(r, unicode.Nl, unicode.No) }
 	for regex, want := range map[string]func(rune) bool{

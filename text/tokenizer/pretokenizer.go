@@ -354,6 +354,8 @@ func scriptOf(r rune) string {
 		return "Latin"
 	case unicode.Is(libraryTables().anyScript, r):
 		return anyScript
+	case r == 0x953, r == 0x954: // accents that belong to no script since version 12
+		return "Devanagari"
 	}
 	for name, table := range unicode.Scripts {
 		if unicode.Is(table, r) {
