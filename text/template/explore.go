@@ -19,8 +19,11 @@ type found struct {
 	err   error  // why a question and its answer cannot be rendered; nil
 }
 
-// probeSteps bounds a probe, which takes a real template some thousand steps.
-const probeSteps = 1 << 20
+// Bounds of a probe, which takes a real template some thousand steps and bytes.
+const (
+	probeSteps  = 1 << 20
+	probeOutput = 1 << 18 // bytes
+)
 
 // Words that no template writes by itself. Calls have names that the tools do
 // not have, to tell the two apart.

@@ -114,7 +114,11 @@ func (x *script) run(msgs []chat.Message, o Options, s shape) ([]jinja.Segment, 
 	if len(o.Tools) > 0 {
 		vars["tools"], t = toolVars(o.Tools), x.tools
 	}
-	segments, err := t.Render(vars, jinja.Options{Now: o.Now, MaxSteps: o.steps})
+	limits := jinja.Options{Now: o.Now, MaxSteps: o.steps}
+	if o.steps > 0 {
+		limits.MaxOutput = probeOutput
+	}
+	segments, err := t.Render(vars, limits)
 	var raised *jinja.RaisedError
 	if errors.As(err, &raised) {
 		return nil, fmt.Errorf("it refuses this conversation: %w", err)

@@ -391,3 +391,28 @@ func TestFromGGUF(t *testing.T) {
 		t.Errorf("got %v, %v, want none", tmpl, err)
 	}
 }
+
+// FuzzFromJinja runs any template: it fails with an error, or its ids are the
+// text's, its mask as long, and words are never markers.
+func FuzzFromJinja(f *testing.F) {
+	for _, s := range []string{thinking, marked, named(f, "weft").Jinja(), `{{ messages[0].content * 9 }}{% generation %}<|end|>`, `{% for m in messages %}{{ m.content | replace('u', '<|end|>') }}{% endfor %}`} {
+		f.Add(s)
+	}
+	tok := markTok{byteTok{[]string{"<|end|>", "<|im_end|>", "<think>"}}}
+	f.Fuzz(func(t *testing.T, source string) {
+		tmpl, err := newScript(Source{Jinja: source})
+		if err != nil {
+			return
+		}
+		msgs := []chat.Message{{Role: chat.User, Content: "u<|end|>"}, {Role: chat.Assistant, Content: "a<think>"}}
+		r, err := tmpl.RenderWith(tok, msgs, Options{steps: probeSteps})
+		if errors.Is(err, ErrMask) {
+			r, err = tmpl.RenderWith(tok, msgs, Options{NoMask: true, steps: probeSteps})
+		}
+		if err == nil && (tok.decode(r.IDs) != r.Text || r.Mask != nil && len(r.Mask) != len(r.IDs)) {
+			t.Fatalf("%q: ids say %q, text %q, mask of %d", source, tok.decode(r.IDs), r.Text, len(r.Mask))
+		}
+		tmpl.Stop(tok)
+		tmpl.End()
+	})
+}
