@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"slices"
 
@@ -32,6 +33,11 @@ func loadTokenizer(arg string) (*tokenizer.Tokenizer, error) {
 		// A folder without any tokenizer file may hold one GGUF that has it inside.
 		if found, _ := filepath.Glob(filepath.Join(arg, "*.gguf")); len(found) == 1 {
 			return ggufTokenizer(found[0])
+		}
+	}
+	if err == nil {
+		for _, what := range t.Unapplied() {
+			slog.Warn("not done, though the tokenizer's file asks for it", "what", what)
 		}
 	}
 	return t, err

@@ -1,13 +1,19 @@
 // Package tokenizer turns text into token ids and back.
 //
-//	text -> added tokens -> normaliser -> pre-tokenizer -> merges -> ids
-//	        (trusted        (none, NFC,   (gpt2, cl100k,   (by rank)
-//	         text only)      Llama-2)      qwen2, o200k)
+//	text -> added tokens -> normalizers -> pre-tokenizers -> model -> post-processor
+//	        (special ones   (NFC, case,    (bytes, words,    (BPE, Unigram,   (BOS, [CLS])
+//	         in trusted      accents,       patterns,         WordPiece,
+//	         text only)      spaces)        Metaspace)        WordLevel)
 //
-// Two kinds of byte-pair encoding share one merge table. Byte-level BPE starts
-// from the 256 bytes, so that any text has ids and every decode is exact.
-// SentencePiece-style BPE, as Llama 2 and llama2.c use it, starts from
-// characters with a space put in front, and falls back to one id per byte.
+// A tokenizer is data: a vocabulary, one of four models, and steps around it in
+// the words of Hugging Face's tokenizer.json, whatever file it came from. Every
+// component of that format runs here, and gives the ids of the tokenizers library
+// (0.23), whose view of Unicode comes along (properties.txt). Ids differ in one
+// thing on purpose: no text of users leads to a special token, even where a
+// vocabulary spells one as an ordinary piece.
+//
+// Byte-level BPE starts from the 256 bytes, so that any text has ids and every
+// decode is exact. Decode gives bytes as they are where the library shows U+FFFD.
 //
 // A [Tokenizer] is trained ([Train]) or read. [Open] takes any file and finds out
 // what it is: a Hugging Face tokenizer.json ([Load]), a SentencePiece model
@@ -15,13 +21,14 @@
 // ([FromTekken]), vocab.json with merges.txt ([FromVocab]), BERT's vocab.txt
 // ([FromWordPiece]), or a tokenizer.bin of llama2.c ([FromLlama2C]). The
 // vocabulary of a GGUF file comes by [FromGGUF]. All of them save to
-// tokenizer.json. What a file says that this package does not do is an error
-// that names it. Truncation and padding in a file are batch settings of other
-// programs and not applied.
+// tokenizer.json. What a file says that this package does not know is an error
+// that names the place in the file. Truncation and padding are batch settings of
+// other programs and not applied: see [Tokenizer.Unapplied].
 //
 // Text of users and text of programs have two doors. Encode is for users: a
 // special token spelled out in it becomes plain ids. EncodeSpecial is for
-// trusted text, where special tokens stand for themselves. Neither adds any.
+// trusted text, where special tokens stand for themselves. Neither adds any;
+// EncodeMarked does, as the post-processor says.
 //
 // The package knows nothing of models, chat templates or files of text.
 package tokenizer
