@@ -16,21 +16,8 @@ func toJSON(m *machine, v value, a []value) value {
 	if a[0] != nil {
 		w.ascii = truth(a[0])
 	}
-	switch in := a[1].(type) {
-	case nil, none:
-	case *str:
-		w.indent, w.pretty = in.s, true
-	default:
-		n, ok := integer(in)
-		k, small := n.(int64)
-		if !ok || !small {
-			m.fail("tojson: indent must be an int or a str, got %s", typeName(in))
-		}
-		m.room(int(max(k, 0)))
-		w.indent, w.pretty = strings.Repeat(" ", int(max(k, 0))), true
-	}
-	if w.pretty {
-		w.item = ","
+	if !is[*str](v) { // json.dumps does not look at it for a text
+		w.indentBy(a[1])
 	}
 	if a[2] != nil && a[2] != (none{}) {
 		sep := m.items(a[2])
@@ -44,6 +31,8 @@ func toJSON(m *machine, v value, a []value) value {
 	return &str{s: string(w.b), origin: w.origin}
 }
 
+// jsonWriter writes values as json.dumps does; a text that holds bytes out of
+// vars is out of vars altogether.
 type jsonWriter struct {
 	m         *machine
 	b         []byte
@@ -53,6 +42,22 @@ type jsonWriter struct {
 	sorted    bool
 	indent    string
 	item, key string // separators
+}
+
+// indentBy takes a number of blanks or a text; lines then end behind the commas.
+func (w *jsonWriter) indentBy(v value) {
+	switch v := v.(type) {
+	case nil, none:
+		return
+	case *str:
+		w.indent = v.s
+	default:
+		n := max(w.m.int("tojson: indent", v, 0), 0)
+		w.m.room(n)
+		w.indent = strings.Repeat(" ", n)
+	}
+	w.pretty = true
+	w.item = ","
 }
 
 // value writes v as json.dumps does; what JSON lacks is an error.
