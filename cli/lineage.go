@@ -158,7 +158,7 @@ func settingFlags() []settingFlag {
 		{"depth", "depth", ""}, {"dim", "dim", ""}, {"heads", "heads", ""}, {"kv_heads", "kv-heads", ""}, {"ffn", "ffn", ""}, {"untied", "untied", ""},
 		{"seq_len", "seq", ""}, {"context", "context", ""}, {"batch_tokens", "batch-tokens", ""}, {"accumulate", "accumulate", ""},
 		{"epochs", "epochs", ""}, {"steps", "steps", ""}, {"budget_seconds", "budget", "s"}, {"warmup", "warmup", ""},
-		{"schedule", "schedule", ""}, {"lr", "lr", ""}, {"lr_floor", "lr-floor", ""}, {"beta2", "beta2", ""},
+		{"optimizer", "optimizer", ""}, {"schedule", "schedule", ""}, {"lr", "lr", ""}, {"lr_floor", "lr-floor", ""}, {"beta2", "beta2", ""},
 		{"weight_decay", "weight-decay", ""}, {"clip", "clip", ""}, {"truncate", "truncate", ""}, {"all_tokens", "all-tokens", ""},
 		{"val", "val", ""}, {"eval_tokens", "eval-tokens", ""}, {"random", "random", ""}, {"seed", "seed", ""},
 	}
