@@ -72,7 +72,7 @@ for name in tiny tiny-s; do
   if [ $name = tiny ]; then # score against training tokens
     $weft world score "$dir"/chat/step-* --n $((items / 5)) --seed $seed --out "$dir/curve.json" --curve "$dir/curve.svg"
   fi
-  $weft world card "$dir/model" --run "$dir/chat" --scores "$dir/scores.json" --name "weft-$name" --recipe "SCALE=$scale runs/tiny.sh" \
+  $weft world card "$dir/model" --run "$dir/chat" --scores "$dir/scores.json" --name "weft-$name" --recipe "$([ "$scale" = 100 ] || echo "SCALE=$scale ")runs/tiny.sh" \
     --data "the small world, seed $seed: $bytes bytes of text, $chats conversations" --license Apache-2.0 --out "$dir/model/README.md"
   [ "$scale" = 100 ] || printf '\n**A rehearsal, not the model**: made with %s %% of the text and steps of `runs/tiny.sh`.\n' "$scale" >>"$dir/model/README.md"
   (cd "$dir/model" && sha256sum README.md config.json model.safetensors tokenizer.json tokenizer_config.json >MANIFEST)

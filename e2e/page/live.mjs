@@ -47,12 +47,13 @@ await walk("live-chat", {}, async (page, shot) => {
 
 await walk("live-leave", {}, async (page) => {
   await enter(page);
-  await page.evaluate(async (key) => { // many long answers, of which the first pieces are taken
+  await page.evaluate((key) => { // one request after the other for many long answers, until the page is left
     const headers = { Authorization: "Bearer " + key, "Content-Type": "application/json" };
-    const body = { stream: true, n: 64, ignore_eos: true, messages: [{ role: "user", content: "Tell me something long" }] };
-    await (await fetch("/v1/chat/completions", { method: "POST", headers, body: JSON.stringify(body) })).body.getReader().read();
+    const body = JSON.stringify({ stream: true, n: 64, ignore_eos: true, messages: [{ role: "user", content: "Tell me something long" }] });
+    const more = () => fetch("/v1/chat/completions", { method: "POST", headers, body }).then((r) => r.text()).then(more);
+    more();
   }, key);
-  check((await stats(page, key)).pages_used > 0, "pages of the cache in use");
+  await until(async () => (await stats(page, key)).pages_used > 0, "pages of the cache in use");
   await page.reload();
   await until(async () => { const s = await stats(page, key); return s.running === 0 && s.waiting === 0 && s.pages_used === 0; }, "no page of the cache in use after the browser left");
 }, [noKey]);
