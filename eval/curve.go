@@ -24,7 +24,8 @@ type points struct {
 }
 
 // Curve draws score against training tokens, one line per task with its 95 %
-// intervals, as SVG. Every report must know its training tokens.
+// intervals, as SVG: of the tasks that a bar is about, or of all where none is.
+// Every report must know its training tokens.
 func Curve(reports []Report) ([]byte, error) {
 	if len(reports) == 0 {
 		return nil, errors.New("eval: draw the curve: there are no reports")
@@ -52,6 +53,12 @@ func Curve(reports []Report) ([]byte, error) {
 			l.YErrors = append(l.YErrors, struct{ Low, High float64 }{y - 100*s.Right.Low, 100*s.Right.High - y})
 		}
 	}
+	barred := slices.DeleteFunc(slices.Clone(tasks), func(t world.Task) bool {
+		return !slices.ContainsFunc(TinyBars(), func(b Bar) bool { return b.Task == t })
+	})
+	if len(barred) > 0 {
+		tasks = barred
+	}
 	return drawCurve(tasks, lines)
 }
 
@@ -60,7 +67,8 @@ func drawCurve(tasks []world.Task, lines map[world.Task]*points) ([]byte, error)
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = "score on the small world", "million training tokens", "right, %, with 95 % interval"
 	p.Title.TextStyle.Font.Size = font.Length(11)
 	p.Y.Min, p.Y.Max = 0, 100
-	p.Legend.Left, p.Legend.Top = true, true
+	legend := plot.NewLegend()
+	legend.Left, legend.Top = true, true
 	p.Add(plotter.NewGrid())
 	for i, task := range tasks {
 		line, dots, err := plotter.NewLinePoints(lines[task].XYs)
@@ -74,10 +82,12 @@ func drawCurve(tasks []world.Task, lines map[world.Task]*points) ([]byte, error)
 		line.Color, dots.Color, bars.Color = plotutil.Color(i), plotutil.Color(i), plotutil.Color(i)
 		dots.Shape, line.Dashes = plotutil.Shape(i), plotutil.Dashes(i/7)
 		p.Add(line, dots, bars)
-		p.Legend.Add(string(task), line, dots)
+		legend.Add(string(task), line, dots)
 	}
-	img := vgsvg.New(9*vg.Inch, 6*vg.Inch)
-	p.Draw(draw.New(img))
+	img := vgsvg.New(9*vg.Inch, 5*vg.Inch)
+	const beside = 1.5 * vg.Inch // the legend, where it covers nothing
+	p.Draw(draw.Crop(draw.New(img), 0, -beside, 0, 0))
+	legend.Draw(draw.Crop(draw.New(img), 9*vg.Inch-beside+10, 0, 0, -30))
 	var b bytes.Buffer
 	if _, err := img.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("eval: draw the curve: %w", err)
