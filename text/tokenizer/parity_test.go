@@ -101,7 +101,7 @@ func TestParity(t *testing.T) {
 }
 
 // open loads a tokenizer by the name that make.py gives it.
-func open(t *testing.T, name string, want wantedJSON) *tokenizer.Tokenizer {
+func open(t testing.TB, name string, want wantedJSON) *tokenizer.Tokenizer {
 	t.Helper()
 	in := func(path string) string { return filepath.Join(dataDir, "tokenizers", path) }
 	ranks := func(path string) (*tokenizer.Tokenizer, error) {
@@ -214,7 +214,7 @@ func sample(t *testing.T, ref reference, sets map[string][]string) []string {
 	return some
 }
 
-func readReference(t *testing.T) (ref reference) {
+func readReference(t testing.TB) (ref reference) {
 	t.Helper()
 	data, err := os.ReadFile("../../testdata/tokenizers/expected.json")
 	if err == nil {
@@ -227,7 +227,7 @@ func readReference(t *testing.T) (ref reference) {
 }
 
 // readText reads a file of the shared data, or skips.
-func readText(t *testing.T, path string) string {
+func readText(t testing.TB, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -241,7 +241,7 @@ func readText(t *testing.T, path string) string {
 
 // readUDHR reads one text per language: what stands in <para>, without tags,
 // joined by newline.
-func readUDHR(t *testing.T, sets map[string][]string) {
+func readUDHR(t testing.TB, sets map[string][]string) {
 	t.Helper()
 	z, err := gzip.NewReader(strings.NewReader(readText(t, filepath.Join(dataDir, "text", "udhr_xml.tar.gz"))))
 	if err != nil {
