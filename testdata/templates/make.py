@@ -3,11 +3,13 @@
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install jinja2==3.1.6
     /tmp/venv/bin/python make.py ../../../shared/data
 
-The environment is set up as transformers 5 does in utils/chat_template_utils.py. See README.md.
+The environment is in environment.py. See README.md.
 """
 import datetime, hashlib, json, os, sys, tarfile
 
-import jinja2, jinja2.ext, jinja2.sandbox
+import jinja2
+
+from environment import environment, learned
 
 data = sys.argv[1]
 here = os.path.dirname(os.path.abspath(__file__))
@@ -117,67 +119,6 @@ CONVERSATIONS["search calls"] = {"messages": [
 COMMON = {"datetime": "2024-07-06 14:05", "functions": "[{\"name\": \"search\"}]", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "tools": None, "documents": None}
 
 
-# --- the engine, as transformers has it ---------------------------------------------
-
-class Generation(jinja2.ext.Extension):
-    tags = {"generation"}
-
-    def parse(self, parser):
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
-        return jinja2.nodes.CallBlock(self.call_method("_support"), [], [], body).set_lineno(line)
-
-    @jinja2.pass_eval_context
-    def _support(self, context, caller):
-        text = caller()
-        learned.append(text)
-        return text
-
-
-learned = []
-
-
-class Dict:
-    def __call__(self, *args, **kwargs):
-        return dict(*args, **kwargs)
-
-    def fromkeys(self, *args, **kwargs):
-        return dict.fromkeys(*args, **kwargs)
-
-
-class Namespace(jinja2.utils.Namespace):
-    def __init__(*args, **kwargs):
-        self, args = args[0], args[1:]
-        attrs = dict(*args, **kwargs)
-        for name in attrs:
-            Namespace.check(name)
-        jinja2.utils.Namespace.__init__(self, attrs)
-
-    def __setitem__(self, name, value):
-        Namespace.check(name)
-        jinja2.utils.Namespace.__setitem__(self, name, value)
-
-    @staticmethod
-    def check(name):
-        if isinstance(name, str) and name.startswith("_"):
-            raise jinja2.exceptions.SecurityError("underscore")
-
-
-def raise_exception(message):
-    raise jinja2.exceptions.TemplateError(message)
-
-
-def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-    return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
-def environment():
-    env = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
-    env.filters["tojson"] = tojson
-    env.globals |= {"raise_exception": raise_exception, "strftime_now": NOW.strftime, "dict": Dict(), "namespace": Namespace}
-    return env
-
-
 # --- results ---------------------------------------------------------------------------
 
 def sha(text):
@@ -218,7 +159,7 @@ def main():
     for name, source in sorted(sources()):
         out[name] = {"": sha(source)}
         try:
-            template = environment().from_string(source)
+            template = environment(NOW).from_string(source)
         except jinja2.exceptions.TemplateSyntaxError:
             out[name]["syntax"] = ["TemplateSyntaxError"]
             continue

@@ -11,9 +11,10 @@ import base64, glob, gzip, hashlib, html, json, os, re, struct, subprocess, sys,
 import regex, sentencepiece, tiktoken, tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
+from splitmix import SplitMix
+
 data = sys.argv[1]
 here = os.path.dirname(os.path.abspath(__file__))
-M = 1 << 64
 
 
 # --- texts ---------------------------------------------------------------------
@@ -64,18 +65,6 @@ def code():
             budget -= len(raw)
             texts.append(text)
         yield "code/" + ext, texts
-
-
-class SplitMix:
-    def __init__(self, seed):
-        self.state = seed
-
-    def below(self, n):
-        self.state = (self.state + 0x9E3779B97F4A7C15) % M
-        z = self.state
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % M
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % M
-        return (z ^ (z >> 31)) % n
 
 
 CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co".split()

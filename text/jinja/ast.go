@@ -126,14 +126,8 @@ type (
 		args argList
 		def  *filter // nil: unknown, and in a branch that may never run
 	}
-	testExpr struct {
-		at
-		x    expr
-		name string
-		args argList
-		def  *filter
-	}
-	capturedExpr struct { // what a filter block or a set block caught
+	testExpr     filterExpr // the same of a test
+	capturedExpr struct {   // what a filter block or a set block caught
 		at
 		v int // slot
 	}

@@ -240,25 +240,17 @@ func (e *sliceExpr) eval(m *machine, f *frame) value {
 	return m.slice(x, bounds[0], bounds[1], bounds[2])
 }
 
-// eval computes the input first, then the arguments, as Python orders a call.
-func (e *filterExpr) eval(m *machine, f *frame) value {
-	m.step()
-	if e.def == nil {
-		m.line = e.pos()
-		m.fail("unknown filter %q", e.name)
-	}
-	v := e.x.eval(m, f)
-	a := m.args(&e.args, f)
-	m.line = e.pos()
-	return m.filter(e.name, e.def, v, a)
-}
+func (e *filterExpr) eval(m *machine, f *frame) value { return e.apply("filter", m, f) }
 
-// eval of a test is that of a filter; most tests give a bool.
-func (e *testExpr) eval(m *machine, f *frame) value {
+func (e *testExpr) eval(m *machine, f *frame) value { return (*filterExpr)(e).apply("test", m, f) }
+
+// apply computes the input first, then the arguments, as Python orders a call.
+// Most tests give a bool.
+func (e *filterExpr) apply(what string, m *machine, f *frame) value {
 	m.step()
 	if e.def == nil {
 		m.line = e.pos()
-		m.fail("unknown test %q", e.name)
+		m.fail("unknown %s %q", what, e.name)
 	}
 	v := e.x.eval(m, f)
 	a := m.args(&e.args, f)

@@ -49,7 +49,7 @@ type ggufVocab struct {
 
 func fromGGUF(m Metadata) (*Tokenizer, error) {
 	v := &ggufVocab{meta: m}
-	model := v.text("model", "")
+	model := valueOf(v, "model", "")
 	var (
 		s   *spec
 		err error
@@ -116,7 +116,7 @@ func (v *ggufVocab) read(bos, eos, unk int32, addBOS, addEOS bool) error {
 		v.err = fmt.Errorf("%stokens: %d of them with %d scores and %d types: %w", ggufPrefix, n, len(v.scores), len(v.kinds), ErrFormat)
 	}
 	v.bos, v.eos, v.unk = v.id("bos_token_id", bos), v.id("eos_token_id", eos), v.id("unknown_token_id", unk)
-	v.addBOS, v.addEOS = v.flag("add_bos_token", addBOS) && v.bos >= 0, v.flag("add_eos_token", addEOS) && v.eos >= 0
+	v.addBOS, v.addEOS = valueOf(v, "add_bos_token", addBOS) && v.bos >= 0, valueOf(v, "add_eos_token", addEOS) && v.eos >= 0
 	// A token that ends a turn must not come from text that a user wrote.
 	for _, key := range []string{"bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "mask", "cls"} {
 		id := v.id(key+"_token_id", -1)
@@ -161,8 +161,8 @@ func (v *ggufVocab) sentencePiece(model string) (*spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.prefix = v.flag("add_space_prefix", true)
-	f.collapse = v.flag("remove_extra_whitespaces", false)
+	f.prefix = valueOf(v, "add_space_prefix", true)
+	f.collapse = valueOf(v, "remove_extra_whitespaces", false)
 	f.charsmap = v.table()
 	bytes := 0
 	for id := range v.tokens {
@@ -235,7 +235,7 @@ func (v *ggufVocab) bytePair(model string) (*spec, error) {
 	if err := v.read(-1, -1, -1, false, false); err != nil {
 		return nil, err
 	}
-	name := v.text("pre", "default")
+	name := valueOf(v, "pre", "default")
 	if model == "gemma4" {
 		name = model
 	}
@@ -243,7 +243,7 @@ func (v *ggufVocab) bytePair(model string) (*spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.flag("add_bos_token", pre.bos) && v.bos >= 0 {
+	if valueOf(v, "add_bos_token", pre.bos) && v.bos >= 0 {
 		v.addBOS = true
 	}
 	s := &spec{modelSpec: modelSpec{whole: pre.whole, byteful: pre.chars}}
@@ -308,8 +308,8 @@ func (v *ggufVocab) wordPiece() (*spec, error) {
 	}
 	v.bos, v.eos = v.id("cls_token_id", v.bos), v.id("seperator_token_id", v.eos)
 	v.addBOS, v.addEOS = v.bos >= 0, v.eos >= 0
-	lower := v.flag("normalizer.lowercase", true)
-	bert := BERT{Cased: !lower, KeepAccents: !v.flag("normalizer.strip_accents", lower)}
+	lower := valueOf(v, "normalizer.lowercase", true)
+	bert := BERT{Cased: !lower, KeepAccents: !valueOf(v, "normalizer.strip_accents", lower)}
 	if v.unk < 0 || v.err != nil {
 		return nil, fmt.Errorf("%sunknown_token_id: %w: words that the vocabulary lacks need one (%v)", ggufPrefix, ErrFormat, v.err)
 	}
@@ -342,30 +342,17 @@ func (v *ggufVocab) wrong(key string, got any, want string) {
 	}
 }
 
-// text is a string, or other if the key is not there.
-func (v *ggufVocab) text(key, other string) string {
+// valueOf is a value of the wanted type, or other if the key is not there.
+func valueOf[T any](v *ggufVocab, key string, other T) T {
 	x, ok := v.meta.Value(ggufPrefix + key)
 	if !ok {
 		return other
 	}
-	s, ok := x.(string)
+	t, ok := x.(T)
 	if !ok {
-		v.wrong(key, x, "a string")
+		v.wrong(key, x, fmt.Sprintf("a %T", t))
 	}
-	return s
-}
-
-// flag is a bool, or other if the key is not there.
-func (v *ggufVocab) flag(key string, other bool) bool {
-	x, ok := v.meta.Value(ggufPrefix + key)
-	if !ok {
-		return other
-	}
-	b, ok := x.(bool)
-	if !ok {
-		v.wrong(key, x, "a bool")
-	}
-	return b
+	return t
 }
 
 // id is the id of a token, or other if the key is not there; -1 when there is no

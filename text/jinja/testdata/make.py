@@ -12,86 +12,22 @@ its own variables behind a line "-----", if it has any. crlf.txt is one template
 import json
 import pathlib
 import platform
+import sys
 from datetime import datetime
 from importlib.metadata import version
 
 import jinja2
-from jinja2.ext import Extension
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 NOW = datetime(2024, 7, 26, 15, 4, 5, 678901)
 HERE = pathlib.Path(__file__).parent
-
-
-class Generation(Extension):
-    """{% generation %}: a call block whose macro is called at once."""
-
-    tags = {"generation"}
-
-    def parse(self, parser):
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
-        call = self.call_method("_run")
-        return jinja2.nodes.CallBlock(call, [], [], body).set_lineno(line)
-
-    def _run(self, caller):
-        return caller()
-
-
-class Dict:
-    """dict, with nothing else of the type in reach."""
-
-    def __call__(self, *args, **kwargs):
-        return dict(*args, **kwargs)
-
-    def fromkeys(self, *args, **kwargs):
-        return dict.fromkeys(*args, **kwargs)
-
-
-class Namespace(jinja2.utils.Namespace):
-    """namespace, which refuses names with an underscore in front."""
-
-    def __init__(*args, **kwargs):
-        self, args = args[0], args[1:]
-        attrs = dict(*args, **kwargs)
-        for name in attrs:
-            Namespace.check(name)
-        jinja2.utils.Namespace.__init__(self, attrs)
-
-    def __setitem__(self, name, value):
-        Namespace.check(name)
-        jinja2.utils.Namespace.__setitem__(self, name, value)
-
-    @staticmethod
-    def check(name):
-        if isinstance(name, str) and name.startswith("_"):
-            raise jinja2.exceptions.SecurityError(f"namespace attribute {name!r}")
-
-
-def raise_exception(message):
-    raise jinja2.exceptions.TemplateError(message)
-
-
-def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-    return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
-def environment():
-    env = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols]
-    )
-    env.filters["tojson"] = tojson
-    env.globals["raise_exception"] = raise_exception
-    env.globals["strftime_now"] = lambda format: NOW.strftime(format)
-    env.globals["dict"] = Dict()
-    env.globals["namespace"] = Namespace
-    return env
+sys.path.append(str(HERE.parents[2] / "testdata" / "templates"))
+from environment import environment  # the one of all our fixtures
 
 
 def run(source, vars):
     """What the template gives, or the class of what it raises."""
     try:
-        return {"want": environment().from_string(source).render(**vars)}
+        return {"want": environment(NOW).from_string(source).render(**vars)}
     except Exception as e:
         return {"error": type(e).__name__, "message": str(e)}
 
