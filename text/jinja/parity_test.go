@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/internal/testkit"
 	"weft/text/jinja"
 )
 
@@ -138,11 +138,9 @@ func readConversations(t *testing.T) map[string]map[string]any {
 // readTemplates reads the published templates, or skips where they are not.
 func readTemplates(t *testing.T) map[string]string {
 	t.Helper()
-	const dir = "../../../shared/data/chat_templates"
-	f, err := os.Open(filepath.Join(dir, "llama.cpp.tar.gz"))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no templates at %s", dir)
-	}
+	archive := testkit.Data(t, "chat_templates/llama.cpp.tar.gz")
+	dir := filepath.Dir(archive)
+	f, err := os.Open(archive)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"weft/internal/testkit"
 	"weft/text/tokenizer"
 )
 
@@ -64,8 +65,6 @@ func (r *result) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &[]any{&r.IDs, &r.Hash, &r.Same, &r.Back})
 }
 
-const dataDir = "../../../shared/data"
-
 // TestParity encodes and decodes all texts with every tokenizer.
 func TestParity(t *testing.T) {
 	ref := readReference(t)
@@ -73,7 +72,7 @@ func TestParity(t *testing.T) {
 	readUDHR(t, sets)
 	readUD(t, sets)
 	for _, part := range []string{"valid", "test"} {
-		sets["wikitext2/"+part] = []string{readText(t, filepath.Join(dataDir, "text", "wikitext2_"+part+".txt"))}
+		sets["wikitext2/"+part] = []string{readText(t, testkit.Data(t, "text/wikitext2_"+part+".txt"))}
 	}
 	readCode(t, sets)
 	randomTexts(ref.Pool, sets)
@@ -103,7 +102,7 @@ func TestParity(t *testing.T) {
 // open loads a tokenizer by the name that make.py gives it.
 func open(t testing.TB, name string, want wantedJSON) *tokenizer.Tokenizer {
 	t.Helper()
-	in := func(path string) string { return filepath.Join(dataDir, "tokenizers", path) }
+	in := func(path string) string { return testkit.Data(t, "tokenizers/"+path) }
 	ranks := func(path string) (*tokenizer.Tokenizer, error) {
 		return tokenizer.LoadTiktoken(in(path), want.Pattern, want.Specials)
 	}
@@ -226,13 +225,9 @@ func readReference(t testing.TB) (ref reference) {
 	return ref
 }
 
-// readText reads a file of the shared data, or skips.
 func readText(t testing.TB, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no test data at %s", path)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +238,7 @@ func readText(t testing.TB, path string) string {
 // joined by newline.
 func readUDHR(t testing.TB, sets map[string][]string) {
 	t.Helper()
-	z, err := gzip.NewReader(strings.NewReader(readText(t, filepath.Join(dataDir, "text", "udhr_xml.tar.gz"))))
+	z, err := gzip.NewReader(strings.NewReader(readText(t, testkit.Data(t, "text/udhr_xml.tar.gz"))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +270,7 @@ func readUDHR(t testing.TB, sets map[string][]string) {
 // readUD reads the sentences of the treebanks.
 func readUD(t *testing.T, sets map[string][]string) {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dataDir, "text", "ud", "*.gz"))
+	paths, err := filepath.Glob(filepath.Join(testkit.Data(t, "text/ud"), "*.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"weft/internal/testkit"
 )
 
 // BenchmarkPeers measures encoding beside tiktoken and the tokenizers library,
@@ -25,7 +27,7 @@ func BenchmarkPeers(b *testing.B) {
 		b.Skip("WEFT_PYTHON names no Python with tiktoken and tokenizers")
 	}
 	ref := readReference(b)
-	texts := map[string]string{"wikitext": readText(b, filepath.Join(dataDir, "text", "wikitext2_valid.txt")), "udhr": mixedText(b)}
+	texts := map[string]string{"wikitext": readText(b, testkit.Data(b, "text/wikitext2_valid.txt")), "udhr": mixedText(b)}
 	for _, name := range []string{"cl100k_base", "llama3"} {
 		tok := open(b, name, ref.Tokenizers[name])
 		folder := b.TempDir()
@@ -36,7 +38,7 @@ func BenchmarkPeers(b *testing.B) {
 			b.Run(name+"/"+set, func(b *testing.B) {
 				text := texts[set]
 				p := startPeers(b, python, map[string]any{"text": text, "json": filepath.Join(folder, "tokenizer.json"),
-					"ranks": filepath.Join(dataDir, "tokenizers", ranksOf(name)), "pattern": ref.Tokenizers[name].Pattern})
+					"ranks": testkit.Data(b, "tokenizers/"+ranksOf(name)), "pattern": ref.Tokenizers[name].Pattern})
 				var ours, tiktoken, hf []float64
 				b.SetBytes(int64(len(text)))
 				for b.Loop() {
