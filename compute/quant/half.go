@@ -1,18 +1,19 @@
 package quant
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // FromHalf widens an IEEE binary16: 1 sign, 5 exponent, 10 fraction bits.
 func FromHalf(h uint16) float32 {
-	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
-	switch exp {
-	case 0: // zero and subnormals: frac * 2^-24
-		v := math.Float32bits(float32(frac) / (1 << 24))
-		return math.Float32frombits(sign | v)
-	case 31:
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
+	// Exponent and fraction, put where a float32 has them, are the value times
+	// 2^-112: exact for subnormals too.
+	bits := math.Float32bits(math.Float32frombits(uint32(h&0x7fff)<<13) * 0x1p112)
+	if h&0x7c00 == 0x7c00 { // infinite or NaN
+		bits |= 0xff << 23
 	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
+	return math.Float32frombits(bits | uint32(h>>15)<<31)
 }
 
 // ToHalf rounds to the nearest binary16, ties to even. What is larger than
@@ -37,3 +38,24 @@ func ToHalf(f float32) uint16 {
 func roundShift(v uint32, n uint) uint32 {
 	return (v + (1<<(n-1) - 1) + v>>n&1) >> n
 }
+
+func decodeF32(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+	}
+}
+
+func decodeF16(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = FromHalf(binary.LittleEndian.Uint16(src[2*i:]))
+	}
+}
+
+func decodeBF16(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
+	}
+}
+
+// half reads a float16 from the first two bytes of b.
+func half(b []byte) float32 { return FromHalf(binary.LittleEndian.Uint16(b)) }

@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"errors"
 	"fmt"
 	"math"
 )
@@ -9,9 +8,6 @@ import (
 // Q8Block is how many values share a scale. The last block of a row may be
 // shorter.
 const Q8Block = 32
-
-// ErrRange says that a value cannot be kept in blocks.
-var ErrRange = errors.New("value outside the range of 8-bit blocks")
 
 // Q8Scales is the number of scales, one per block, of a row of n values.
 func Q8Scales(n int) int { return (n + Q8Block - 1) / Q8Block }
