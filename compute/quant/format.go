@@ -32,31 +32,35 @@ const (
 )
 
 // layout is what a format is made of: how many values and bytes a block has,
-// and the code for whole rows of blocks.
+// and the code for them.
 type layout struct {
 	name          string
 	values, bytes int
 	decode        func(dst []float32, src []byte)
+	// encode writes one block; importance is nil or that of its values, spread
+	// the mean square of its row where there is importance. False: the scale is
+	// beyond a float16.
+	encode func(b []byte, x, importance []float32, spread float32) bool
 }
 
 // layouts is indexed by Format; what is no format has no name.
 var layouts = [...]layout{
-	F32:    {"F32", 1, 4, decodeF32},
-	F16:    {"F16", 1, 2, decodeF16},
-	Q4_0:   {"Q4_0", 32, 18, decodeQ4_0},
-	Q4_1:   {"Q4_1", 32, 20, decodeQ4_1},
-	Q5_0:   {"Q5_0", 32, 22, decodeQ5_0},
-	Q5_1:   {"Q5_1", 32, 24, decodeQ5_1},
-	Q8_0:   {"Q8_0", 32, 34, decodeQ8_0},
-	Q2_K:   {"Q2_K", 256, 84, decodeQ2_K},
-	Q3_K:   {"Q3_K", 256, 110, decodeQ3_K},
-	Q4_K:   {"Q4_K", 256, 144, decodeQ4_K},
-	Q5_K:   {"Q5_K", 256, 176, decodeQ5_K},
-	Q6_K:   {"Q6_K", 256, 210, decodeQ6_K},
-	IQ4_NL: {"IQ4_NL", 32, 18, decodeIQ4_NL},
-	IQ4_XS: {"IQ4_XS", 256, 136, decodeIQ4_XS},
-	BF16:   {"BF16", 1, 2, decodeBF16},
-	MXFP4:  {"MXFP4", 32, 17, decodeMXFP4},
+	F32:    {"F32", 1, 4, decodeF32, encodeF32},
+	F16:    {"F16", 1, 2, decodeF16, encodeF16},
+	Q4_0:   {"Q4_0", 32, 18, decodeQ4_0, encodeQ4_0},
+	Q4_1:   {"Q4_1", 32, 20, decodeQ4_1, encodeQ4_1},
+	Q5_0:   {"Q5_0", 32, 22, decodeQ5_0, encodeQ5_0},
+	Q5_1:   {"Q5_1", 32, 24, decodeQ5_1, encodeQ5_1},
+	Q8_0:   {"Q8_0", 32, 34, decodeQ8_0, encodeQ8_0},
+	Q2_K:   {"Q2_K", 256, 84, decodeQ2_K, encodeQ2_K},
+	Q3_K:   {"Q3_K", 256, 110, decodeQ3_K, encodeQ3_K},
+	Q4_K:   {"Q4_K", 256, 144, decodeQ4_K, encodeQ4_K},
+	Q5_K:   {"Q5_K", 256, 176, decodeQ5_K, encodeQ5_K},
+	Q6_K:   {"Q6_K", 256, 210, decodeQ6_K, encodeQ6_K},
+	IQ4_NL: {"IQ4_NL", 32, 18, decodeIQ4_NL, encodeIQ4_NL},
+	IQ4_XS: {"IQ4_XS", 256, 136, decodeIQ4_XS, encodeIQ4_XS},
+	BF16:   {"BF16", 1, 2, decodeBF16, encodeBF16},
+	MXFP4:  {"MXFP4", 32, 17, decodeMXFP4, encodeMXFP4},
 }
 
 // others names the type ids of GGUF that are no formats here, so that an error

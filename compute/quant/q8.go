@@ -2,7 +2,6 @@ package quant
 
 import (
 	"fmt"
-	"math"
 )
 
 // Q8Block is how many values share a scale. The last block of a row may be
@@ -26,24 +25,12 @@ func Q8Encode(q []int8, d []uint16, x []float32) error {
 	q8Sizes(len(q), len(d), len(x))
 	for b := range d {
 		lo, hi := b*Q8Block, min((b+1)*Q8Block, len(x))
-		var top float32
-		for i, v := range x[lo:hi] {
-			a := float32(math.Abs(float64(v)))
-			if !(a <= math.MaxFloat32) {
-				return fmt.Errorf("%w: value %d of the row is %g", ErrRange, lo+i, v)
-			}
-			top = max(top, a)
+		top, bad := reach(x[lo:hi])
+		if bad >= 0 {
+			return fmt.Errorf("%w: value %d of the row is %g", ErrRange, lo+bad, x[lo+bad])
 		}
-		scale := top / 127
-		if d[b] = ToHalf(scale); d[b] == 0x7c00 {
+		if d[b] = ToHalf(integers8(q[lo:hi], x[lo:hi])); d[b] == 0x7c00 {
 			return fmt.Errorf("%w: values %d to %d of the row reach %g, too large for a float16 scale", ErrRange, lo, hi-1, top)
-		}
-		inverse := 1 / scale
-		if math.IsInf(float64(inverse), 0) { // all zero, or next to it
-			inverse = 0
-		}
-		for i, v := range x[lo:hi] {
-			q[lo+i] = int8(math.Round(float64(v * inverse)))
 		}
 	}
 	return nil
