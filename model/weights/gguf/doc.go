@@ -1,5 +1,5 @@
-// Package gguf reads GGUF, the file format of llama.cpp: metadata by key, and
-// tensors in any of ggml's types, in one file that is mapped as it lies.
+// Package gguf reads and writes GGUF, the file format of llama.cpp: metadata by
+// key, and tensors in any of ggml's types, in a file that is mapped as it lies.
 //
 //	+-------+---------+---------+----------+----------------+-----------------+
 //	| GGUF  | u32     | u64     | u64      | metadata: key, | directory: name,|
@@ -14,8 +14,9 @@
 // Files come from strangers: every length, count and offset is checked against
 // the file before it is used, so that what is read takes memory of the file's
 // order. The package knows names, numbers and where they lie; it knows nothing
-// of models, and does not decode quantised blocks. A model split over several
-// files says so in split.count; each of them opens here by itself.
+// of models, and does not decode or encode quantised blocks. A model split over
+// several files (NAME-00001-of-00003.gguf) opens as one. Writing streams: one
+// tensor at a time, and Save leaves the whole file or none.
 //
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 package gguf

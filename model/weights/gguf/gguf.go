@@ -10,16 +10,13 @@ import (
 	"weft/internal/mapfile"
 )
 
-// ErrFormat is wrapped by every complaint about a file's contents.
-var ErrFormat = errors.New("not a sound GGUF file")
-
 // Tensor is one entry of a file's directory.
 type Tensor struct {
 	Name  string
 	Type  Type
 	Shape []int // at most 4 sizes, the fastest first: a matrix is [columns, rows]
 
-	offset, size int // bytes of the file
+	part, offset, size int // which file of a split model; bytes of it
 }
 
 // Len is the number of values.
@@ -31,7 +28,8 @@ func (t Tensor) Len() int {
 	return n
 }
 
-// File is an open file. It is safe for concurrent use; Close ends it.
+// File is an open file, or the parts of a split model as if they were one file.
+// It is safe for concurrent use; Close ends it.
 type File struct {
 	Version   int // 2 or 3
 	Alignment int // bytes
@@ -40,12 +38,29 @@ type File struct {
 	values  map[string]any
 	tensors []Tensor
 	byName  map[string]int
-	data    []byte
-	unmap   func() error
+	parts   [][]byte // whole files; nil once closed
+	unmap   []func() error
 }
 
-// Open maps a file and checks its metadata and its directory.
+// Open maps a file and checks its metadata and its directory. Given any part of
+// a split model, it opens all parts.
 func Open(path string) (*File, error) {
+	f, err := openPart(path)
+	if err != nil {
+		return nil, err
+	}
+	no, count, err := f.split()
+	if err == nil && count > 1 {
+		err = f.join(path, no, count)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+// openPart opens one file.
+func openPart(path string) (*File, error) {
 	data, unmap, err := mapfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("gguf: %w", err)
@@ -54,7 +69,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), unmap())
 	}
-	f.unmap = unmap
+	f.unmap = append(f.unmap, unmap)
 	return f, nil
 }
 
@@ -73,12 +88,20 @@ func Is(path string) bool {
 // Close releases the mapping, and with it what Bytes returned. Values and names
 // stay valid.
 func (f *File) Close() error {
-	if f.unmap == nil {
-		return nil
+	var errs []error
+	for _, unmap := range f.unmap {
+		errs = append(errs, unmap())
 	}
-	unmap := f.unmap
-	f.unmap, f.data = nil, nil
-	return unmap()
+	f.unmap, f.parts = nil, nil
+	return errors.Join(errs...)
+}
+
+// Size is the number of bytes of the file, or of all parts.
+func (f *File) Size() (n int64) {
+	for _, p := range f.parts {
+		n += int64(len(p))
+	}
+	return n
 }
 
 // Keys lists the metadata in the file's order.
@@ -107,8 +130,8 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 // Bytes are the stored blocks of a tensor of this file: they lie in the mapping,
 // are not to be changed, and end with Close. It is nil once the file is closed.
 func (f *File) Bytes(t Tensor) []byte {
-	if f.data == nil {
+	if f.parts == nil {
 		return nil
 	}
-	return f.data[t.offset : t.offset+t.size : t.offset+t.size]
+	return f.parts[t.part][t.offset : t.offset+t.size : t.offset+t.size]
 }

@@ -21,7 +21,7 @@ const (
 // Parse checks a whole file in memory. The File refers to data.
 func Parse(data []byte) (*File, error) {
 	r := reader{data: data}
-	f := &File{data: data, values: map[string]any{}, byName: map[string]int{}}
+	f := &File{parts: [][]byte{data}, values: map[string]any{}, byName: map[string]int{}}
 	if len(data) < 4 || string(data[:4]) != magic {
 		return nil, fmt.Errorf("%w: it does not begin with %s", ErrFormat, magic)
 	}
@@ -144,7 +144,7 @@ func (f *File) place(end int, offsets []uint64) error {
 		if at%uint64(f.Alignment) != 0 {
 			return fmt.Errorf("tensor %q at offset %d is not aligned to %d", t.Name, at, f.Alignment)
 		}
-		room := len(f.data) - start
+		room := len(f.parts[0]) - start
 		if room < t.size || at > uint64(room-t.size) {
 			return fmt.Errorf("tensor %q takes %d bytes at offset %d, but behind the directory the file holds %d: truncated?", t.Name, t.size, at, max(room, 0))
 		}
