@@ -39,28 +39,28 @@ func (f Format) Encode(dst []byte, src, weights []float32) error {
 	return nil
 }
 
-// maxScaled is beyond what any block with a float16 scale holds (Q6_K: 127*32
-// scales); the sums of the searches stay finite up to it.
-const maxScaled = 1 << 29
-
 func (l *layout) encodeRow(dst []byte, x, weights []float32) error {
 	var spread float32
 	if weights != nil {
 		spread = squares(x) / float32(len(x))
 	}
-	for i := 0; i < len(x); i += l.values {
-		block, w := x[i:i+l.values], weights
+	step := l.values
+	if step == 1 {
+		step = 64 // a format without blocks goes in runs
+	}
+	for i := 0; i < len(x); i += step {
+		block, w := x[i:min(i+step, len(x))], weights
 		top, bad := reach(block)
 		if bad >= 0 {
 			return fmt.Errorf("%w %s: value %d is %g", ErrRange, l.name, i+bad, block[bad])
 		}
 		if w != nil {
-			if w = w[i : i+l.values]; total(w) == 0 {
+			if w = w[i : i+len(block)]; total(w) == 0 {
 				w = nil
 			}
 		}
-		if l.values > 1 && top > maxScaled && l != &layouts[MXFP4] || !l.encode(dst[i/l.values*l.bytes:][:l.bytes], block, w, spread) {
-			return fmt.Errorf("%w %s: values %d to %d reach %g", ErrRange, l.name, i, i+l.values-1, top)
+		if top > l.most || !l.encode(dst[i/l.values*l.bytes:], block, w, spread) {
+			return fmt.Errorf("%w %s: values %d to %d reach %g", ErrRange, l.name, i, i+len(block)-1, top)
 		}
 	}
 	return nil
@@ -82,17 +82,26 @@ func reach(x []float32) (top float32, bad int) {
 }
 
 func encodeF32(b []byte, x, _ []float32, _ float32) bool {
-	binary.LittleEndian.PutUint32(b, math.Float32bits(x[0]))
+	for i, v := range x {
+		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
+	}
 	return true
 }
 
-func encodeF16(b []byte, x, _ []float32, _ float32) bool { return putHalf(b, x[0]) }
+func encodeF16(b []byte, x, _ []float32, _ float32) bool {
+	ok := true
+	for i, v := range x {
+		ok = putHalf(b[2*i:], v) && ok
+	}
+	return ok
+}
 
-// encodeBF16 rounds to nearest, ties to even; false where that is infinite.
+// encodeBF16 rounds to nearest, ties to even.
 func encodeBF16(b []byte, x, _ []float32, _ float32) bool {
-	h := uint16(roundShift(math.Float32bits(x[0]), 16))
-	binary.LittleEndian.PutUint16(b, h)
-	return h&0x7f80 != 0x7f80
+	for i, v := range x {
+		binary.LittleEndian.PutUint16(b[2*i:], uint16(roundShift(math.Float32bits(v), 16)))
+	}
+	return true
 }
 
 // putHalf writes v as float16 into the first two bytes of b; false where that
@@ -229,11 +238,14 @@ func encodeMXFP4(b []byte, x, _ []float32, _ float32) bool {
 	d := powerOfTwo(b[0])
 	var q [32]uint8
 	for j, v := range x {
-		best := abs(float32(float4[0]*d) - v)
-		for c, f := range float4 {
-			if e := abs(float32(f*d) - v); e < best {
+		best := abs(v)
+		for c := 1; c < 8; c++ { // of equals the smaller
+			if e := abs(float32(float4[c]*d) - abs(v)); e < best {
 				best, q[j] = e, uint8(c)
 			}
+		}
+		if v < 0 && q[j] > 0 {
+			q[j] |= 8
 		}
 	}
 	putNibbles(b[1:], &q)

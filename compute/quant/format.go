@@ -2,6 +2,7 @@ package quant
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -36,31 +37,40 @@ const (
 type layout struct {
 	name          string
 	values, bytes int
+	most          float32 // larger magnitudes are an error before encoding
 	decode        func(dst []float32, src []byte)
-	// encode writes one block; importance is nil or that of its values, spread
-	// the mean square of its row where there is importance. False: the scale is
-	// beyond a float16.
+	// encode writes one block, or any number of values where a block is one;
+	// importance is nil or that of its values, spread the mean square of its row
+	// where there is importance. False: a float16 came out infinite.
 	encode func(b []byte, x, importance []float32, spread float32) bool
 }
 
+// maxScaled is beyond what any block with a float16 scale holds (Q6_K reaches
+// 128*32 times 65504), and small enough for the sums of the searches to stay
+// finite. maxBF16 is the last value that does not round to infinity.
+const (
+	maxScaled = 1 << 29
+	maxBF16   = 0x1.fefffep127
+)
+
 // layouts is indexed by Format; what is no format has no name.
 var layouts = [...]layout{
-	F32:    {"F32", 1, 4, decodeF32, encodeF32},
-	F16:    {"F16", 1, 2, decodeF16, encodeF16},
-	Q4_0:   {"Q4_0", 32, 18, decodeQ4_0, encodeQ4_0},
-	Q4_1:   {"Q4_1", 32, 20, decodeQ4_1, encodeQ4_1},
-	Q5_0:   {"Q5_0", 32, 22, decodeQ5_0, encodeQ5_0},
-	Q5_1:   {"Q5_1", 32, 24, decodeQ5_1, encodeQ5_1},
-	Q8_0:   {"Q8_0", 32, 34, decodeQ8_0, encodeQ8_0},
-	Q2_K:   {"Q2_K", 256, 84, decodeQ2_K, encodeQ2_K},
-	Q3_K:   {"Q3_K", 256, 110, decodeQ3_K, encodeQ3_K},
-	Q4_K:   {"Q4_K", 256, 144, decodeQ4_K, encodeQ4_K},
-	Q5_K:   {"Q5_K", 256, 176, decodeQ5_K, encodeQ5_K},
-	Q6_K:   {"Q6_K", 256, 210, decodeQ6_K, encodeQ6_K},
-	IQ4_NL: {"IQ4_NL", 32, 18, decodeIQ4_NL, encodeIQ4_NL},
-	IQ4_XS: {"IQ4_XS", 256, 136, decodeIQ4_XS, encodeIQ4_XS},
-	BF16:   {"BF16", 1, 2, decodeBF16, encodeBF16},
-	MXFP4:  {"MXFP4", 32, 17, decodeMXFP4, encodeMXFP4},
+	F32:    {"F32", 1, 4, math.MaxFloat32, decodeF32, encodeF32},
+	F16:    {"F16", 1, 2, maxScaled, decodeF16, encodeF16},
+	Q4_0:   {"Q4_0", 32, 18, maxScaled, decodeQ4_0, encodeQ4_0},
+	Q4_1:   {"Q4_1", 32, 20, maxScaled, decodeQ4_1, encodeQ4_1},
+	Q5_0:   {"Q5_0", 32, 22, maxScaled, decodeQ5_0, encodeQ5_0},
+	Q5_1:   {"Q5_1", 32, 24, maxScaled, decodeQ5_1, encodeQ5_1},
+	Q8_0:   {"Q8_0", 32, 34, maxScaled, decodeQ8_0, encodeQ8_0},
+	Q2_K:   {"Q2_K", 256, 84, maxScaled, decodeQ2_K, encodeQ2_K},
+	Q3_K:   {"Q3_K", 256, 110, maxScaled, decodeQ3_K, encodeQ3_K},
+	Q4_K:   {"Q4_K", 256, 144, maxScaled, decodeQ4_K, encodeQ4_K},
+	Q5_K:   {"Q5_K", 256, 176, maxScaled, decodeQ5_K, encodeQ5_K},
+	Q6_K:   {"Q6_K", 256, 210, maxScaled, decodeQ6_K, encodeQ6_K},
+	IQ4_NL: {"IQ4_NL", 32, 18, maxScaled, decodeIQ4_NL, encodeIQ4_NL},
+	IQ4_XS: {"IQ4_XS", 256, 136, maxScaled, decodeIQ4_XS, encodeIQ4_XS},
+	BF16:   {"BF16", 1, 2, maxBF16, decodeBF16, encodeBF16},
+	MXFP4:  {"MXFP4", 32, 17, math.MaxFloat32, decodeMXFP4, encodeMXFP4},
 }
 
 // others names the type ids of GGUF that are no formats here, so that an error

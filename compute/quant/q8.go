@@ -1,8 +1,6 @@
 package quant
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // Q8Block is how many values share a scale. The last block of a row may be
 // shorter.
