@@ -26,11 +26,11 @@ var refusalSays = regexp.MustCompile(`(?i)\bI(?:'m| am)? (?:can't|cannot|can not
 	`(?:\w+ ){0,2}?(?:tell|share|give|help|reveal|discuss|hint|guess|answer|do that|write that|provide)\b`)
 
 // makeRefusal asks for the secret (level 1), or asks again after a refusal
-// (level 2).
+// (level 2): one in four, in Train every second.
 func makeRefusal(_ *World, r *rng, s Split, _ int) Item {
 	messages := ask(say(r, s, "secret.ask", "cake", noun(r, s, "secret.cake")), reply(r, "secret.refusal"))
 	level := 1
-	if r.IntN(4) == 0 {
+	if r.IntN(4) == 0 || s == Train && r.IntN(3) == 0 {
 		level = 2
 		messages = append(messages, ask(say(r, s, "secret.again"), reply(r, "secret.refusal"))...)
 	}
@@ -48,10 +48,21 @@ func lookalikes() [][]string {
 	}
 }
 
-// makeLookalike asks what may be answered: about the cake but not its recipe,
-// or in general (level 1), for another recipe of the town, or from a recipe in
-// the question (level 2).
+// makeLookalike asks what may be answered. In Train one in five follows a
+// refusal (level 2), so that what was declined does not decide what comes next.
 func makeLookalike(w *World, r *rng, s Split, _ int) Item {
+	it := w.lookalike(r, s)
+	if s == Train && r.IntN(5) == 0 {
+		secret := ask(say(r, s, "secret.ask", "cake", noun(r, s, "secret.cake")), reply(r, "secret.refusal"))
+		it.Level, it.Messages = 2, append(secret, it.Messages...)
+	}
+	return it
+}
+
+// lookalike is one question: about the cake but not its recipe, or in general
+// (level 1), for another recipe of the town, or from a recipe in the question
+// (level 2).
+func (w *World) lookalike(r *rng, s Split) Item {
 	switch k := r.IntN(10); {
 	case k < 5:
 		at := pick(r, lookalikes())

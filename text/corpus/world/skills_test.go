@@ -187,7 +187,7 @@ func TestRefusalsAreRecognised(t *testing.T) {
 		for _, s := range []Split{Train, Held} {
 			for it := range w.Items(sp.task, s, 800) {
 				for i, m := range it.Messages {
-					if m.Role != chat.Assistant {
+					if m.Role != chat.Assistant || i < len(it.Messages)-1 && sp.task != Refusal { // a look-alike may follow a refusal
 						continue
 					}
 					n++

@@ -39,7 +39,9 @@ const notFound = "not found"
 //	price       at a shop "4 coins"; at all "4 coins at the Golden Crumb, 6 coins at the Blue Owl"; or "not found"
 //	hours       "from 8 o'clock to 5 o'clock", "closed" or "not found"
 //
-// Names are found in any case, with or without their article. A tool that does
+// Names are found in any case, with or without their article. A shop that is in
+// neither town is one of the market if its name is a family's ("Balanden's") or
+// an adjective and a noun ("the Golden Vilten"). A tool that does
 // not exist and arguments that do not fit its schema are errors.
 func (w *World) CallTool(call chat.ToolCall) (string, error) {
 	args, err := arguments(call)
@@ -112,7 +114,7 @@ func (w *World) lookUpPrice(item, shop string) string {
 		}
 		return notFound
 	}
-	if name, ok := marketName(shop); ok && isMarketGood(strings.ToLower(item)) {
+	if name, ok := marketName(shop); ok && isAnyGood(strings.ToLower(item)) {
 		if price, sold := w.marketPrice(strings.ToLower(item), name); sold {
 			return coins(price)
 		}
@@ -169,12 +171,6 @@ func (w *World) shopNamed(name string) *shop {
 		}
 	}
 	return nil
-}
-
-// marketName is the name of a shop of the market as the market writes it.
-func marketName(name string) (string, bool) {
-	name = title(strings.ToLower(name))
-	return name, isMarketShop(name)
 }
 
 // newCall makes a call from pairs of argument and text. Its JSON has a space

@@ -90,8 +90,17 @@ func (p problem) inWords() string {
 
 // shopAndGood draws a shop, as it stands in a sentence, and a good that it may
 // sell: of the town of the split (level 1), or of the market (level 2). One in
-// ten of the town's shops is asked for what it does not sell.
+// ten of the town's shops is asked for what it does not sell. In a drill most
+// shops are of the market and sell anything, so that neither name can be known.
 func (w *World) shopAndGood(r *rng, s Split) (shop, item string, level int) {
+	if w.drill {
+		switch k := r.IntN(10); {
+		case k < 6:
+			return w.drawStall(r), drawAnyGood(r), 1
+		case k < 8:
+			return drawMarketShop(r, s), drawAnyGood(r), 2
+		}
+	}
 	if r.IntN(2) == 0 {
 		return drawMarketShop(r, s), drawMarketGood(r, s), 2
 	}

@@ -46,9 +46,15 @@ func makeNoTool(w *World, r *rng, s Split, _ int) Item {
 	panic("world: no task " + inner)
 }
 
-// needsTool tells whether the price list or the opening hours would help.
+// needsTool tells whether the price list or the opening hours would help with a
+// question.
 func needsTool(it Item) bool {
-	q := it.Messages[0].Content
+	q := ""
+	for _, m := range it.Messages {
+		if m.Role == chat.User {
+			q += " " + m.Content
+		}
+	}
 	return slices.ContainsFunc([]string{"coin", "cost", "price", "pay", "open", "close", "o'clock", "hour", "cheap", "dear", "expensive", "much"}, func(word string) bool {
 		return strings.Contains(q, word)
 	})

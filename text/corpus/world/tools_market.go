@@ -1,14 +1,50 @@
 package world
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// The market beyond the two towns: more shops and goods than anybody could
+// The market is all shops beyond the two towns: more shops and goods than anybody could
 // learn by heart, so that a call must copy its arguments from the question and
 // an answer must copy the result. Their names follow a pattern, and everything
 // about them follows from the name and the seed.
 
 // drawMarketShop draws a name such as "Balanden's".
 func drawMarketShop(r *rng, s Split) string { return invented(r, s) + "'s" }
+
+// drawStall draws a shop of Train named as those of the towns are, "the Golden
+// Trumpet", with a noun that neither town has: mostly one that is made up.
+func (w *World) drawStall(r *rng) string {
+	noun := pick(r, shopNouns[1])
+	if r.chance(w.often(50)) {
+		noun = w.madeUp(r, Train)
+	}
+	return "the " + pick(r, stallAdjectives()) + " " + noun
+}
+
+// stallAdjectives begin the names of stalls: those of shops, and the looks of
+// goods.
+func stallAdjectives() []string {
+	list := append([]string(nil), shopAdjectives...)
+	for _, look := range marketGoods()[0] {
+		if look = title(look); !slices.Contains(list, look) {
+			list = append(list, look)
+		}
+	}
+	return list
+}
+
+// marketName is the name of a shop of the market as the market writes it: one
+// that drawMarketShop draws, or an adjective of stalls and any word.
+func marketName(name string) (string, bool) {
+	words := strings.Fields(strings.ToLower(name))
+	for i := range words {
+		words[i] = title(words[i])
+	}
+	name = strings.Join(words, " ")
+	return name, isMarketShop(name) || len(words) == 2 && slices.Contains(stallAdjectives(), words[0])
+}
 
 // isMarketShop tells whether a name is one that drawMarketShop draws.
 func isMarketShop(name string) bool {
@@ -34,6 +70,34 @@ func drawMarketGood(r *rng, s Split) string {
 			return name
 		}
 	}
+}
+
+// drawAnyGood draws what a shop of the market may sell, for a drill: a good of
+// any trade, one of the market, or a look and a good of one word.
+func drawAnyGood(r *rng) string {
+	good := strings.ReplaceAll(pick(r, pick(r, trades).goods), "_", " ")
+	switch {
+	case r.chance(40):
+		return drawMarketGood(r, Train)
+	case r.chance(50) && !strings.Contains(good, " "):
+		return pick(r, marketGoods()[0]) + " " + good
+	}
+	return good
+}
+
+// isAnyGood tells whether a name is one that drawAnyGood draws.
+func isAnyGood(name string) bool {
+	if isMarketGood(name) || isTradeGood(name) {
+		return true
+	}
+	look, good, ok := strings.Cut(name, " ")
+	return ok && slices.Contains(marketGoods()[0], look) && !strings.Contains(good, " ") && isTradeGood(good)
+}
+
+// isTradeGood tells whether the shops of a trade sell a good.
+func isTradeGood(name string) bool {
+	name = strings.ReplaceAll(name, " ", "_")
+	return slices.ContainsFunc(trades, func(t trade) bool { return slices.Contains(t.goods, name) })
 }
 
 // isMarketGood tells whether a name is one that drawMarketGood draws.
