@@ -72,7 +72,8 @@ func importance() []float32 {
 func relative(x, y []float32) float64 {
 	var diff, all float64
 	for i, v := range x {
-		diff += math.Pow(float64(v)-float64(y[i]), 2)
+		e := float64(v) - float64(y[i])
+		diff += e * e
 		all += float64(v) * float64(v)
 	}
 	return math.Sqrt(diff / all)

@@ -1,6 +1,8 @@
 package quant_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -12,51 +14,32 @@ import (
 	"weft/compute/quant"
 )
 
-// published is quantize_row_q8_0_ref of ggml (ggml-quants.c), line for line in
-// float32, for one block: amax, d = amax/127, id = 1/d, roundf(x*id).
-func published(x []float32) (q []int8, d float32) {
-	var amax float32
-	for _, v := range x {
-		if v < 0 {
-			v = -v
+// Integers and scales apart are those of Q8_0's blocks, and so are the values.
+func TestQ8IsQ8_0Apart(t *testing.T) {
+	for kind := range kinds {
+		x := values(kind)
+		blocks := make([]byte, len(x)/32*34)
+		if err := quant.Q8_0.Encode(blocks, x, nil); err != nil {
+			t.Fatal(err)
 		}
-		if v > amax {
-			amax = v
-		}
-	}
-	d = amax / 127
-	id := float32(0)
-	if d != 0 {
-		id = 1 / d
-	}
-	for _, v := range x {
-		r := v * id
-		n := float32(int32(r)) // roundf: halves away from zero
-		if f := r - n; f >= 0.5 {
-			n++
-		} else if f <= -0.5 {
-			n--
-		}
-		q = append(q, int8(n))
-	}
-	return q, d
-}
-
-func TestQ8IsThePublishedArithmetic(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
-		x := make([]float32, quant.Q8Block)
-		spread := math.Exp(rng.Float64()*20 - 14)
-		for i := range x {
-			x[i] = float32(rng.NormFloat64() * spread)
-		}
-		q, d := make([]int8, len(x)), make([]uint16, 1)
+		q, d := make([]int8, len(x)), make([]uint16, quant.Q8Scales(len(x)))
 		if err := quant.Q8Encode(q, d, x); err != nil {
 			t.Fatal(err)
 		}
-		wantQ, wantD := published(x)
-		if !slices.Equal(q, wantQ) || d[0] != quant.ToHalf(wantD) {
-			t.Fatalf("block of spread %g: got %v scale %#x, want %v scale %#x", spread, q, d[0], wantQ, quant.ToHalf(wantD))
+		var joined []byte
+		for i, v := range q {
+			if i%32 == 0 {
+				joined = binary.LittleEndian.AppendUint16(joined, d[i/32])
+			}
+			joined = append(joined, byte(v))
+		}
+		if !bytes.Equal(joined, blocks) {
+			t.Errorf("%s: the integers and scales are not those of Q8_0", kind)
+		}
+		a, b := make([]float32, len(x)), make([]float32, len(x))
+		quant.Q8Decode(a, q, d)
+		if quant.Q8_0.Decode(b, blocks); !slices.Equal(a, b) {
+			t.Errorf("%s: the values are not those of Q8_0", kind)
 		}
 	}
 }
@@ -163,12 +146,4 @@ func ExampleQ8Encode() {
 	quant.Q8Decode(x, q, d)
 	fmt.Println(q, x[1])
 	// Output: [50 -127 0 0] -1.2702713
-}
-
-func BenchmarkQ8Decode(b *testing.B) {
-	x, q, d := make([]float32, 1<<16), make([]int8, 1<<16), make([]uint16, 1<<11)
-	b.SetBytes(int64(4 * len(x)))
-	for b.Loop() {
-		quant.Q8Decode(x, q, d)
-	}
 }
