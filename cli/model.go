@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"weft/compute/par"
 	"weft/infer/engine"
@@ -123,6 +125,21 @@ func engineFlags(c *cobra.Command, o *engine.Options) {
 	f.IntVar(&o.MaxBatch, "max-batch", 0, "requests that run at once (default 16)")
 	f.IntVar(&o.Chunk, "chunk", 0, "tokens per step: running requests first, the rest for prompts (default 256)")
 	f.IntVar(&o.Queue, "queue", 0, "requests that may wait; more get 429 (default 64)")
+	f.AddFlag(&pflag.Flag{Name: "prefix-cache", Value: (*inverse)(&o.NoPrefixCache), DefValue: "true", NoOptDefVal: "true",
+		Usage: "keep what prompts begin with, for later requests that begin alike"})
+}
+
+// inverse is a flag that is on by default, over an option that turns off.
+type inverse bool
+
+func (b *inverse) String() string { return strconv.FormatBool(!bool(*b)) }
+func (b *inverse) Type() string   { return "bool" }
+
+// Set implements pflag.Value.
+func (b *inverse) Set(s string) error {
+	on, err := strconv.ParseBool(s)
+	*b = inverse(!on)
+	return err
 }
 
 // modelArg completes the names of embedded models and of folders.

@@ -217,8 +217,9 @@ func (e *env) accessLog() *slog.Logger {
 // engineStats is the part of an engine's figures that /metrics shows.
 func engineStats(s engine.Stats) server.Stats {
 	return server.Stats{
-		Running: s.Running, Waiting: s.Queued + s.Preempted, Preemptions: s.Preemptions,
-		PagesFree: s.PagesFree, PagesUsed: s.PagesUsed, PagesTotal: s.PagesTotal,
+		Running: s.Running, Waiting: s.Queued + s.Preempted,
+		PagesFree: s.PagesFree, PagesUsed: s.PagesUsed, PagesCached: s.PagesCached, PagesTotal: s.PagesTotal,
+		Preemptions: s.Preemptions, PrefixQueries: s.PrefixQueries, PrefixHits: s.PrefixHits,
 	}
 }
 

@@ -36,6 +36,7 @@ type modelStats struct {
 	Waiting     int    `json:"waiting"`
 	PagesFree   int    `json:"pages_free"`
 	PagesUsed   int    `json:"pages_used"`
+	PagesCached int    `json:"pages_cached"`
 	PagesTotal  int    `json:"pages_total"`
 	Preemptions uint64 `json:"preemptions"`
 }
@@ -51,7 +52,7 @@ func (s *Server) aboutModels(w http.ResponseWriter, _ *http.Request) {
 		}
 		if m.Stats != nil {
 			st := m.Stats()
-			a.Stats = &modelStats{st.Running, st.Waiting, st.PagesFree, st.PagesUsed, st.PagesTotal, st.Preemptions}
+			a.Stats = &modelStats{st.Running, st.Waiting, st.PagesFree, st.PagesUsed, st.PagesCached, st.PagesTotal, st.Preemptions}
 		}
 		list = append(list, a)
 	}

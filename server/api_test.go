@@ -46,7 +46,7 @@ func apiServer(t *testing.T, o *Options) {
 		Card: "# tiny\n\nIt knows <one> town.", Examples: []string{"Who sells bread?"},
 	}
 	m.Stats = func() Stats {
-		return Stats{Running: 2, Waiting: 3, PagesFree: 6, PagesUsed: 2, PagesTotal: 8, Preemptions: 1}
+		return Stats{Running: 2, Waiting: 3, PagesFree: 5, PagesUsed: 2, PagesCached: 1, PagesTotal: 8, Preemptions: 1}
 	}
 	o.Models = append(o.Models, Model{ID: "bare", Model: &fakeModel{}})
 	o.Runs = &fakeRuns{}

@@ -81,12 +81,17 @@ func newEngineCollector(models []Model) *engineCollector {
 		"weft_requests_waiting", "vllm:num_requests_waiting")
 	add(gauge, "Cache pages nobody holds.", func(s Stats) float64 { return float64(s.PagesFree) }, "weft_kv_pages_free")
 	add(gauge, "Cache pages that sequences hold.", func(s Stats) float64 { return float64(s.PagesUsed) }, "weft_kv_pages_used")
+	add(gauge, "Cache pages held for their prefixes alone, given up when pages run out.", func(s Stats) float64 { return float64(s.PagesCached) }, "weft_kv_pages_cached")
 	add(gauge, "Cache pages there are.", func(s Stats) float64 { return float64(s.PagesTotal) }, "weft_kv_pages_total")
 	add(gauge, "Share of the cache pages in use, 0 to 1.", func(s Stats) float64 {
 		return float64(s.PagesUsed) / float64(max(1, s.PagesTotal))
 	}, "vllm:kv_cache_usage_perc")
 	add(count, "Sequences put back into the queue for want of pages.", func(s Stats) float64 { return float64(s.Preemptions) },
 		"weft_preemptions_total", "vllm:num_preemptions_total")
+	add(count, "Prompt tokens looked up in the prefix cache.", func(s Stats) float64 { return float64(s.PrefixQueries) },
+		"weft_prefix_cache_queries_total", "vllm:prefix_cache_queries_total")
+	add(count, "Prompt tokens found in the prefix cache.", func(s Stats) float64 { return float64(s.PrefixHits) },
+		"weft_prefix_cache_hits_total", "vllm:prefix_cache_hits_total")
 	return c
 }
 

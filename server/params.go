@@ -43,6 +43,7 @@ func readCommon(o *object, r *chat.Request) common {
 		r.StopIDs = append(r.StopIDs, tokenID(o, fmt.Sprintf("stop_token_ids[%d]", i), v))
 	}
 	r.IgnoreEOS = o.boolean("ignore_eos")
+	r.CacheSalt = o.str("cache_salt") // vLLM's
 	return c
 }
 
@@ -188,7 +189,7 @@ func neither() []refused {
 		{"use_beam_search", off}, {"length_penalty", one}, {"early_stopping", off}, {"min_tokens", zero},
 		{"include_stop_str_in_output", off}, {"skip_special_tokens", on}, {"spaces_between_special_tokens", on},
 		{"truncate_prompt_tokens", nil}, {"prompt_logprobs", nil}, {"allowed_token_ids", nil}, {"bad_words", []string{"[]"}},
-		{"priority", zero}, {"return_tokens_as_token_ids", off}, {"return_token_ids", off}, {"cache_salt", nil},
+		{"priority", zero}, {"return_tokens_as_token_ids", off}, {"return_token_ids", off},
 		{"structured_outputs", nil}, {"guided_json", nil}, {"guided_regex", nil}, {"guided_choice", nil}, {"guided_grammar", nil},
 		{"logits_processors", []string{"[]"}}, {"kv_transfer_params", empty}, {"vllm_xargs", empty},
 		// llama.cpp and Ollama

@@ -30,10 +30,15 @@ type Model struct {
 type Stats struct {
 	Running     int // sequences being computed
 	Waiting     int // sequences in the queue
-	PagesFree   int // cache pages; free + used = total
+	PagesFree   int // cache pages; free + used + cached = total
 	PagesUsed   int
+	PagesCached int // held for their prefixes alone, given up when pages run out
 	PagesTotal  int
-	Preemptions uint64 // sequences put back into the queue, since the start
+
+	// Since the start.
+	Preemptions   uint64 // sequences put back into the queue
+	PrefixQueries uint64 // prompt tokens looked up in the prefix cache
+	PrefixHits    uint64 // of them, those that were there
 }
 
 // Options says what to serve. Only Models is required.

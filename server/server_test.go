@@ -413,7 +413,7 @@ func TestHandlerPanic(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	stats := func() Stats {
-		return Stats{Running: 2, Waiting: 3, PagesFree: 6, PagesUsed: 2, PagesTotal: 8, Preemptions: 1}
+		return Stats{Running: 2, Waiting: 3, PagesFree: 5, PagesUsed: 2, PagesCached: 1, PagesTotal: 8, Preemptions: 1, PrefixQueries: 90, PrefixHits: 64}
 	}
 	busy := &fakeModel{busy: true}
 	s := testServer(t, &fakeModel{words: words("a b c")}, func(o *Options) {
@@ -437,8 +437,11 @@ func TestMetrics(t *testing.T) {
 		`weft_inter_token_latency_seconds_count{model_name="tiny"} 2`,
 		`weft_requests_running{model_name="tiny"} 2`,
 		`weft_requests_waiting{model_name="tiny"} 3`,
-		`weft_kv_pages_free{model_name="tiny"} 6`,
+		`weft_kv_pages_free{model_name="tiny"} 5`,
 		`weft_kv_pages_used{model_name="tiny"} 2`,
+		`weft_kv_pages_cached{model_name="tiny"} 1`,
+		`vllm:prefix_cache_queries_total{model_name="tiny"} 90`,
+		`vllm:prefix_cache_hits_total{model_name="tiny"} 64`,
 		`weft_kv_pages_total{model_name="tiny"} 8`,
 		`weft_preemptions_total{model_name="tiny"} 1`,
 		`vllm:kv_cache_usage_perc{model_name="tiny"} 0.25`,

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 func benchModel() *llama.Llama {
 	return llama.New(llama.Config{
 		HiddenSize: 384, IntermediateSize: 1024, NumHiddenLayers: 6, NumAttentionHeads: 6, NumKeyValueHeads: 2,
-		VocabSize: 4096, MaxPositionEmbeddings: 2048, TieWordEmbeddings: true,
+		VocabSize: 4096, MaxPositionEmbeddings: 4096, TieWordEmbeddings: true,
 	}, tensor.NewRNG(1))
 }
 
@@ -102,6 +103,33 @@ func BenchmarkIteration(b *testing.B) {
 			refill()
 		}
 		e.turn()
+	}
+}
+
+// BenchmarkPrefixHit is a hundred requests that begin with the same 2,048
+// tokens and end differently, one after another: the time to the first token
+// of the first (cold) and the median of the others (hit). Random weights, speed only.
+func BenchmarkPrefixHit(b *testing.B) {
+	pool := par.New(0)
+	defer pool.Close()
+	m := benchModel()
+	first := func(e *Engine, prompt []int32) float64 {
+		start := time.Now()
+		drain(b, e, Request{Prompt: prompt, MaxTokens: 1, Logprobs: -1})
+		return time.Since(start).Seconds() * 1e3
+	}
+	for b.Loop() {
+		e := New(m, Options{Pool: pool})
+		cold := first(e, append(make([]int32, 2048), 1))
+		var hits []float64
+		for i := range 99 {
+			hits = append(hits, first(e, append(make([]int32, 2048), int32(2+i), 5, 6, 7)))
+		}
+		e.Close()
+		slices.Sort(hits)
+		b.ReportMetric(cold, "ms-cold")
+		b.ReportMetric(hits[len(hits)/2], "ms-hit")
+		b.ReportMetric(cold/hits[len(hits)/2], "times-faster")
 	}
 }
 

@@ -26,6 +26,8 @@ type Options struct {
 	Queue    int       // requests that may wait; 64
 	Pool     *par.Pool // workers; one per core, owned by the engine
 
+	NoPrefixCache bool // compute every prompt whole, also what another request began with; off
+
 	poison bool // tests: freed pages are filled with NaN
 }
 

@@ -77,9 +77,9 @@ func start(t testing.TB, m model.Model, o Options) *Engine {
 func finish(t testing.TB, e *Engine) {
 	e.Close()
 	s := e.Stats()
-	if s.PagesFree != s.PagesTotal || s.Running+s.Queued+s.Preempted != 0 || e.inside != 0 {
-		t.Errorf("after Close: %d of %d pages free, %d running, %d queued, %d preempted, %d inside",
-			s.PagesFree, s.PagesTotal, s.Running, s.Queued, s.Preempted, e.inside)
+	if s.PagesFree+s.PagesCached != s.PagesTotal || s.Running+s.Queued+s.Preempted != 0 || e.inside != 0 {
+		t.Errorf("after Close: %d + %d of %d pages free or cached, %d running, %d queued, %d preempted, %d inside",
+			s.PagesFree, s.PagesCached, s.PagesTotal, s.Running, s.Queued, s.Preempted, e.inside)
 	}
 }
 
@@ -156,8 +156,13 @@ func differ(got, want []Token) string {
 
 // randomRequest draws a request of up to 100 positions.
 func randomRequest(rng *tensor.RNG) Request {
-	r := Request{MaxTokens: 1 + rng.IntN(40), Logprobs: rng.IntN(4) - 1}
-	for range 1 + rng.IntN(60) {
+	r := Request{MaxTokens: 1 + rng.IntN(40), Logprobs: rng.IntN(4) - 1, Salt: []string{"", "", "a"}[rng.IntN(3)]}
+	if own := rng.IntN(61); rng.IntN(2) == 0 { // what many requests begin with
+		for i := range 60 - own {
+			r.Prompt = append(r.Prompt, int32(i%vocab))
+		}
+	}
+	for range max(1, rng.IntN(61-len(r.Prompt))) {
 		r.Prompt = append(r.Prompt, int32(rng.IntN(vocab)))
 	}
 	r.Params.Seed = rng.Uint64()

@@ -17,17 +17,17 @@ import (
 
 // TestSameRequestSameTokens is the engine's metamorphic test: sixteen requests
 // give the tokens, log-probabilities and alternatives of the uncached oracle,
-// bit for bit, however they are batched, chunked, paged, preempted, and
-// whoever cancels beside them.
+// bit for bit, however they are batched, chunked, paged, preempted, whatever
+// prefixes are in the cache, and whoever cancels beside them.
 func TestSameRequestSameTokens(t *testing.T) {
 	fixed := []Options{
 		{},
 		{MaxBatch: 1},
-		{MaxBatch: 2, Chunk: 1},
+		{MaxBatch: 2, Chunk: 1, NoPrefixCache: true},
 		{MaxBatch: 3, Chunk: 17, PageLen: 32},
 		{MaxBatch: 5, Chunk: 5, PageLen: 48, Pages: 10},
 		{MaxBatch: 8, Chunk: 16, Pages: 30},
-		{MaxBatch: 16, Chunk: 64, Pages: 8},
+		{MaxBatch: 16, Chunk: 64, Pages: 8, NoPrefixCache: true},
 		{MaxBatch: 16, Chunk: 9, Pages: 12},
 		{MaxBatch: 16, Chunk: 33, PageLen: 16, Pages: 40},
 		{MaxBatch: 16, Chunk: 1000, PageLen: 96, Pages: 6},
@@ -43,29 +43,34 @@ func TestSameRequestSameTokens(t *testing.T) {
 		}
 		options := slices.Clone(fixed)
 		for range 10 {
-			o := Options{MaxBatch: 1 + rng.IntN(16), Chunk: 1 + rng.IntN(80), PageLen: 16 * (1 + rng.IntN(4))}
+			o := Options{MaxBatch: 1 + rng.IntN(16), Chunk: 1 + rng.IntN(80), PageLen: 16 * (1 + rng.IntN(4)), NoPrefixCache: rng.IntN(4) == 0}
 			o.Pages = (100+o.PageLen-1)/o.PageLen + rng.IntN(20)
 			options = append(options, o)
 		}
-		preemptions := uint64(0)
+		var sum Stats
 		for i, o := range options {
 			workers := 1 + 2*(i%2)
 			t.Run(fmt.Sprintf("%s,batch%d,chunk%d,page%d,pages%d,workers%d", name, o.MaxBatch, o.Chunk, o.PageLen, o.Pages, workers), func(t *testing.T) {
 				pool := par.New(workers)
 				defer pool.Close()
 				o.Pool = pool
-				preemptions += crowd(t, m, o, rng, requests, want)
+				s := crowd(t, m, o, rng, requests, want)
+				sum.Preemptions += s.Preemptions
+				sum.PrefixHits += s.PrefixHits
+				if o.NoPrefixCache && s.PrefixHits+s.PrefixQueries > 0 {
+					t.Errorf("%d of %d prompt tokens found without a prefix cache", s.PrefixHits, s.PrefixQueries)
+				}
 			})
 		}
-		if preemptions == 0 { // in a single run it is up to who arrives when
-			t.Errorf("%s: no preemption, although pages are scarce", name)
+		if sum.Preemptions == 0 || sum.PrefixHits == 0 { // in a single run it is up to who arrives when
+			t.Errorf("%s: %d preemptions, %d prefix hits, although pages are scarce and prompts begin alike", name, sum.Preemptions, sum.PrefixHits)
 		}
 	}
 }
 
 // crowd sends the requests at once, with others among them that break off, and
-// compares. It returns how often one was preempted.
-func crowd(t *testing.T, m model.Model, o Options, rng *tensor.RNG, requests []Request, want [][]Token) (preemptions uint64) {
+// compares.
+func crowd(t *testing.T, m model.Model, o Options, rng *tensor.RNG, requests []Request, want [][]Token) Stats {
 	e := start(t, m, o)
 	var wg sync.WaitGroup
 	for _, i := range shuffle(rng, len(requests)) {
@@ -84,7 +89,7 @@ func crowd(t *testing.T, m model.Model, o Options, rng *tensor.RNG, requests []R
 	}
 	wg.Wait()
 	finish(t, e)
-	return e.Stats().Preemptions
+	return e.Stats()
 }
 
 // breakOff reads a few tokens and stops: by leaving the range, or by its context.

@@ -17,6 +17,7 @@ type Request struct {
 	Stop           []int32       // ids that end the answer; none
 	Logprobs       int           // alternatives per token; 0: the chosen one's alone, -1: none; 0
 	PromptLogprobs bool          // send the prompt back first, with log-probabilities; false
+	Salt           string        // prefixes are shared only between requests of the same salt; ""
 }
 
 // Finish says why a generation ended.
@@ -35,6 +36,7 @@ type Token struct {
 	Top     []sample.Alt // the most likely tokens in its place, Request.Logprobs of them
 	Finish  Finish       // on the last token alone; with Stop, ID is the stop id
 	Prompt  bool         // it is part of the prompt (PromptLogprobs)
+	Cached  int          // tokens of the prompt that were found in the prefix cache
 	Usage   *chat.Usage  // on the last token alone
 }
 
@@ -86,6 +88,8 @@ type task struct {
 	done  int     // positions whose keys and values are in the cache
 	told  int     // prompt tokens sent (PromptLogprobs)
 
+	cached int // prompt tokens that were there at the first admission
+
 	arrived  time.Time
 	admitted bool      // once at least
 	last     time.Time // of the newest token
@@ -112,9 +116,19 @@ func (t *task) prompt() int { return len(t.req.Prompt) }
 // rest is the number of tokens not yet in the cache; 1 while decoding.
 func (t *task) rest() int { return len(t.ids) - t.done }
 
+// known is the number of tokens that may come from the prefix cache: not the
+// last, whose logits are wanted, and no prompt token that is still to be scored.
+func (t *task) known() int {
+	n := len(t.ids) - 1
+	if t.req.PromptLogprobs {
+		n = min(n, max(0, t.told-1))
+	}
+	return n
+}
+
 // samples reports whether the task wants a token after its last one.
 func (t *task) samples() bool { return t.limit > t.prompt() }
 
 func (t *task) usage() *chat.Usage {
-	return &chat.Usage{PromptTokens: t.prompt(), CompletionTokens: len(t.ids) - t.prompt()}
+	return &chat.Usage{PromptTokens: t.prompt(), CachedTokens: t.cached, CompletionTokens: len(t.ids) - t.prompt()}
 }

@@ -69,16 +69,67 @@ func (e *Engine) end(t *task, err error) {
 func (e *Engine) admit() {
 	for len(e.running) < e.opts.MaxBatch {
 		t := e.next(false)
-		if t == nil || len(e.running) > 0 && !e.cache.Fits(len(t.ids)) {
+		if t == nil {
+			return
+		}
+		e.open(t)
+		if len(e.running) > 0 && (e.promised(t) || !e.cache.Fits(t.seq, len(t.ids))) {
+			e.cache.Free(t.seq)
 			return
 		}
 		e.next(true)
 		e.observeWait(t)
-		t.seq, t.done = e.cache.Alloc(), 0
 		e.running = append(e.running, t)
-		if err := e.cache.Grow(t.seq, len(t.ids)); err != nil {
+		err := e.cache.Grow(t.seq, len(t.ids))
+		if err != nil && t.done > 0 { // alone in the pool, and the page that it half shares is one too many
+			e.cache.Free(t.seq)
+			t.seq, t.done = e.cache.Alloc(), 0
+			err = e.cache.Grow(t.seq, len(t.ids))
+		}
+		if err != nil {
 			e.drop(t, fmt.Errorf("engine: %d positions in an empty cache: %w", len(t.ids), err))
 		}
+	}
+}
+
+// open gives a task its sequence, which begins with what the cache knows.
+func (e *Engine) open(t *task) {
+	if e.opts.NoPrefixCache {
+		t.seq, t.done = e.cache.Alloc(), 0
+		return
+	}
+	t.seq = e.cache.Match(t.req.Salt, t.ids[:t.known()])
+	t.done = e.cache.Len(t.seq)
+}
+
+// promised reports whether a running task is computing a page that t begins
+// with: t waits for it, since both would only share the rows of the passes.
+func (e *Engine) promised(t *task) bool {
+	if e.opts.NoPrefixCache {
+		return false
+	}
+	known, size := t.ids[:t.known()], e.opts.PageLen
+	return slices.ContainsFunc(e.running, func(o *task) bool {
+		return o.rest() > 1 && o.req.Salt == t.req.Salt && common(known, o.ids)/size > t.done/size
+	})
+}
+
+// common is the length of the common prefix of a and b.
+func common(a, b []int32) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
+}
+
+// advance counts the next n tokens of a task as computed and keeps the pages
+// that they complete.
+func (e *Engine) advance(t *task, n int) {
+	before := t.done / e.opts.PageLen
+	if t.done += n; t.done/e.opts.PageLen > before && !e.opts.NoPrefixCache {
+		e.cache.Keep(t.req.Salt, t.seq, t.ids[:t.done])
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 // Stats is what an engine has done and holds. Counters count from New.
 type Stats struct {
 	Queued, Preempted, Running       int // requests waiting, thrown out and waiting, in the batch
-	PagesFree, PagesUsed, PagesTotal int
+	PagesFree, PagesUsed, PagesTotal int // free + used + cached = total
+	PagesCached                      int // held for their prefixes alone, given up when pages run out
 	PageLen, MaxBatch                int
 
 	Iterations, Rows     uint64 // passes, and token rows computed in them, recomputed ones too
@@ -16,6 +17,8 @@ type Stats struct {
 	Finished, Cancelled  uint64 // requests that ended so
 	Failed, Rejected     uint64 // ended by an error; refused with ErrBusy
 	Preemptions          uint64
+	PrefixQueries        uint64    // prompt tokens looked up in the prefix cache
+	PrefixHits           uint64    // of them, those that were there
 	Wait                 Histogram // seconds from Generate to admission
 	TTFT, ITL            Histogram // seconds from Generate to the first token; between two tokens
 }
@@ -80,11 +83,11 @@ func (e *Engine) Stats() Stats {
 
 // publish copies the loop's figures into Stats.
 func (e *Engine) publish() {
-	free, total := e.cache.Pages()
+	free, cached, total := e.cache.Pages()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := &e.stats
-	s.PagesFree, s.PagesUsed, s.PagesTotal = free, total-free, total
+	s.PagesFree, s.PagesCached, s.PagesUsed, s.PagesTotal = free, cached, total-free-cached, total
 	s.PageLen, s.MaxBatch = e.opts.PageLen, e.opts.MaxBatch
 	s.Running, s.Preempted = len(e.running), len(e.preempted)
 	if len(e.batch) > 0 {
@@ -108,7 +111,7 @@ func (e *Engine) observe(t *task, now time.Time) {
 	t.last = now
 }
 
-// observeWait counts a task's first admission.
+// observeWait counts a task's first admission and what its prefix saved.
 func (e *Engine) observeWait(t *task) {
 	if t.admitted {
 		return
@@ -117,4 +120,9 @@ func (e *Engine) observeWait(t *task) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.stats.Wait.observe(time.Since(t.arrived))
+	if !e.opts.NoPrefixCache && !t.req.PromptLogprobs {
+		t.cached = t.done
+		e.stats.PrefixQueries += uint64(t.prompt())
+		e.stats.PrefixHits += uint64(t.cached)
+	}
 }

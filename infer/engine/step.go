@@ -77,7 +77,7 @@ func (e *Engine) run(parts []part) error {
 	now := time.Now()
 	n = 0
 	for _, p := range parts {
-		p.task.done += p.n
+		e.advance(p.task, p.n)
 		var got *pick
 		if p.want {
 			got = &e.picks[n]
@@ -187,6 +187,7 @@ func (e *Engine) tell(p part) {
 
 // send hands a token to the reader; one with a Finish ends the task.
 func (e *Engine) send(t *task, tok Token) {
+	tok.Cached = t.cached
 	if tok.Finish != "" {
 		tok.Usage = t.usage()
 	}

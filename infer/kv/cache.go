@@ -40,8 +40,9 @@ type Cache struct {
 	slab    []float32
 	release func()
 
-	refs []int32 // per page: tables that hold it
+	refs []int32 // per page: tables that hold it, and the tree
 	free []int32 // pages with refs 0, used as a stack
+	tree tree    // pages kept for the prefixes they hold
 
 	seqs  []sequence
 	slots []int // unused entries of seqs
@@ -74,7 +75,7 @@ func New(states []model.State, o Options) (*Cache, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Cache{opts: o, refs: make([]int32, o.Pages), free: make([]int32, o.Pages)}
+	c := &Cache{opts: o, refs: make([]int32, o.Pages), free: make([]int32, o.Pages), tree: newTree(o)}
 	for _, s := range states {
 		half := kernel.Heads{KV: s.KVHeads, Dim: s.HeadDim}.BlockFloats()
 		c.layers = append(c.layers, layer{offset: c.page, half: half})
@@ -99,14 +100,15 @@ func (c *Cache) Close() {
 	if c.release != nil {
 		c.release()
 	}
-	c.release, c.slab, c.seqs, c.slots = nil, nil, nil, nil
+	c.release, c.slab, c.seqs, c.slots, c.tree = nil, nil, nil, nil, tree{}
 }
 
 // PageLen is the number of positions in a page.
 func (c *Cache) PageLen() int { return c.opts.PageLen }
 
-// Pages returns the number of free pages and of all pages.
-func (c *Cache) Pages() (free, total int) { return len(c.free), len(c.refs) }
+// Pages counts the pages that are free, the cached ones, which only a kept
+// prefix holds and which are given up when pages run out, and all.
+func (c *Cache) Pages() (free, cached, total int) { return len(c.free), c.tree.idle, len(c.refs) }
 
 // PageBytes is the size of one page, all layers, in bytes.
 func (c *Cache) PageBytes() int { return c.page * 4 }
@@ -114,9 +116,25 @@ func (c *Cache) PageBytes() int { return c.page * 4 }
 // need is the number of pages that hold n positions.
 func (c *Cache) need(n int) int { return (n + c.opts.PageLen - 1) / c.opts.PageLen }
 
-// Fits reports whether a new sequence of n positions finds its pages and
-// leaves the watermark free.
-func (c *Cache) Fits(n int) bool { return len(c.free)-c.need(n) >= c.opts.Watermark }
+// Fits reports whether a sequence can grow to n positions and leaves the
+// watermark free.
+func (c *Cache) Fits(seq, n int) bool {
+	return len(c.free)+c.tree.idle-c.lacks(c.seq(seq), n) >= c.opts.Watermark
+}
+
+// lacks is the number of pages that a sequence takes to grow to n positions.
+func (c *Cache) lacks(s *sequence, n int) int {
+	more := c.need(n) - len(s.pages)
+	if n > s.length && c.shared(s) {
+		more++
+	}
+	return more
+}
+
+// shared reports whether the next position falls into a page that others hold.
+func (c *Cache) shared(s *sequence) bool {
+	return s.length%c.opts.PageLen != 0 && c.refs[s.pages[len(s.pages)-1]] > 1
+}
 
 // Alloc opens an empty sequence and returns its handle.
 func (c *Cache) Alloc() int {
@@ -149,46 +167,83 @@ func (c *Cache) Len(seq int) int { return c.seq(seq).length }
 
 // Grow extends a sequence to n positions; the caller will write those from
 // the old length on. A shared last page is copied first. With too few free
-// pages it returns ErrFull and changes nothing.
+// pages, and too few cached ones to give up, it returns ErrFull and changes
+// nothing.
 func (c *Cache) Grow(seq, n int) error {
 	s := c.seq(seq)
 	if n <= s.length {
 		return nil
 	}
-	more := c.need(n) - len(s.pages)
-	last := len(s.pages) - 1
-	shared := s.length%c.opts.PageLen != 0 && c.refs[s.pages[last]] > 1
-	if shared {
-		more++
-	}
-	if more > len(c.free) {
+	if c.lacks(s, n) > len(c.free)+c.tree.idle {
 		return ErrFull
 	}
-	if shared {
-		c.unshare(s, last)
+	if c.shared(s) {
+		c.unshare(s, len(s.pages)-1)
 	}
 	for len(s.pages) < c.need(n) {
-		s.pages = append(s.pages, c.take())
-		c.mapPage(s, len(s.pages)-1)
+		c.hold(s, c.take())
 	}
 	s.length = n
 	return nil
 }
 
-// take pops a free page.
+// Shrink cuts a sequence to its first n positions and gives back the pages
+// behind them.
+func (c *Cache) Shrink(seq, n int) {
+	s := c.seq(seq)
+	if n < 0 || n > s.length {
+		panic(fmt.Sprintf("kv: shrink to %d positions of a sequence of %d", n, s.length))
+	}
+	c.cut(s, n)
+}
+
+// cut keeps the pages of the first n positions.
+func (c *Cache) cut(s *sequence, n int) {
+	keep := c.need(n)
+	for _, p := range s.pages[keep:] {
+		c.drop(p)
+	}
+	s.pages, s.length = s.pages[:keep], n
+	for l := range s.blocks {
+		s.blocks[l] = s.blocks[l][:keep*c.opts.PageLen/kernel.BlockLen]
+	}
+}
+
+// take pops a free page; without one, the tree gives up its oldest.
 func (c *Cache) take() int32 {
+	if len(c.free) == 0 {
+		c.evict()
+	}
 	p := c.free[len(c.free)-1]
 	c.free = c.free[:len(c.free)-1]
 	c.refs[p] = 1
 	return p
 }
 
-// drop takes one reference from a page.
+// hold appends a page, whose reference is the table's, to a table.
+func (c *Cache) hold(s *sequence, p int32) {
+	s.pages = append(s.pages, p)
+	c.mapPage(s, len(s.pages)-1)
+}
+
+// share takes one more reference to a page.
+func (c *Cache) share(p int32) int32 {
+	if c.refs[p] == 1 && c.tree.kept[p] {
+		c.tree.idle--
+	}
+	c.refs[p]++
+	return p
+}
+
+// drop gives one reference to a page back.
 func (c *Cache) drop(p int32) {
 	if c.refs[p] <= 0 {
 		panic(fmt.Sprintf("kv: page %d freed twice", p))
 	}
 	if c.refs[p]--; c.refs[p] > 0 {
+		if c.refs[p] == 1 && c.tree.kept[p] {
+			c.tree.idle++
+		}
 		return
 	}
 	c.free = append(c.free, p)
@@ -219,10 +274,12 @@ func (c *Cache) unshare(s *sequence, i int) {
 func (c *Cache) mapPage(s *sequence, i int) {
 	data, per := c.data(s.pages[i]), c.opts.PageLen/kernel.BlockLen
 	for l, at := range c.layers {
-		s.blocks[l] = s.blocks[l][:min(i*per, len(s.blocks[l]))]
+		for len(s.blocks[l]) < (i+1)*per {
+			s.blocks[l] = append(s.blocks[l], kernel.Block{})
+		}
 		for b := range per {
 			k := data[at.offset+2*b*at.half:]
-			s.blocks[l] = append(s.blocks[l], kernel.Block{K: k[:at.half:at.half], V: k[at.half : 2*at.half : 2*at.half]})
+			s.blocks[l][i*per+b] = kernel.Block{K: k[:at.half:at.half], V: k[at.half : 2*at.half : 2*at.half]}
 		}
 	}
 }
@@ -235,26 +292,19 @@ func (c *Cache) Fork(seq, n int) int {
 	}
 	child := c.Alloc()
 	s, t := c.seq(seq), c.seq(child)
-	for i, p := range s.pages[:c.need(n)] {
-		c.refs[p]++
-		t.pages = append(t.pages, p)
-		c.mapPage(t, i)
+	for _, p := range s.pages[:c.need(n)] {
+		c.hold(t, c.share(p))
 	}
 	t.length = n
 	return child
 }
 
-// Free closes a sequence and gives its pages back. A second Free of the same
-// handle panics.
+// Free closes a sequence and gives its pages back; those that were kept stay
+// cached. A second Free of the same handle panics.
 func (c *Cache) Free(seq int) {
 	s := c.seq(seq)
-	for _, p := range s.pages {
-		c.drop(p)
-	}
-	s.pages, s.length, s.live = s.pages[:0], 0, false
-	for l := range s.blocks {
-		s.blocks[l] = s.blocks[l][:0]
-	}
+	c.cut(s, 0)
+	s.live = false
 	s.gen++
 	c.slots = append(c.slots, seq&(1<<slotBits-1))
 }
@@ -267,39 +317,4 @@ func (c *Cache) Blocks(layer, seq, n int) []kernel.Block {
 		panic(fmt.Sprintf("kv: attention wants %d positions of sequence %#x, which has %d", n, seq, s.length))
 	}
 	return s.blocks[layer]
-}
-
-// Check proves the books: every page is either free or counted once per table
-// that holds it, and free + used = total.
-func (c *Cache) Check() error {
-	refs := make([]int32, len(c.refs))
-	for i := range c.seqs {
-		s := &c.seqs[i]
-		if want := c.need(s.length); len(s.pages) != want {
-			return fmt.Errorf("kv: slot %d has %d pages for %d positions, want %d", i, len(s.pages), s.length, want)
-		}
-		for _, p := range s.pages {
-			refs[p]++
-		}
-	}
-	used := 0
-	for p, n := range refs {
-		if n != c.refs[p] {
-			return fmt.Errorf("kv: page %d has %d references, but %d tables hold it", p, c.refs[p], n)
-		}
-		if n > 0 {
-			used++
-		}
-	}
-	seen := make([]bool, len(c.refs))
-	for _, p := range c.free {
-		if seen[p] || refs[p] > 0 {
-			return fmt.Errorf("kv: page %d is on the free list twice or in use", p)
-		}
-		seen[p] = true
-	}
-	if len(c.free)+used != len(c.refs) {
-		return fmt.Errorf("kv: %d pages free + %d used, want %d in total", len(c.free), used, len(c.refs))
-	}
-	return nil
 }

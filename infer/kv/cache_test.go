@@ -124,6 +124,12 @@ func TestAgainstNaive(t *testing.T) {
 				n := rapid.IntRange(0, c.Len(seq)).Draw(t, "at")
 				live[c.Fork(seq, n)] = live[seq].fork(n)
 			},
+			"shrink": func(t *rapid.T) {
+				seq := pick()
+				n := rapid.IntRange(0, c.Len(seq)).Draw(t, "to")
+				c.Shrink(seq, n)
+				live[seq] = live[seq].fork(n)
+			},
 			"free": func(t *rapid.T) {
 				seq := pick()
 				c.Free(seq)
@@ -141,7 +147,7 @@ func TestAgainstNaive(t *testing.T) {
 		for seq := range live {
 			c.Free(seq)
 		}
-		if free, total := c.Pages(); free != total {
+		if free, _, total := c.Pages(); free != total {
 			t.Fatalf("%d of %d pages free after all sequences are gone", free, total)
 		}
 	})
@@ -160,7 +166,7 @@ func TestForkSharesUntilWritten(t *testing.T) {
 		put(c, n, a, p, float32(p))
 	}
 	b := c.Fork(a, 40)
-	if free, _ := c.Pages(); free != 5 {
+	if free, _, _ := c.Pages(); free != 5 {
 		t.Fatalf("after the fork %d pages are free, want 5", free)
 	}
 	m := n.fork(40)
@@ -168,13 +174,13 @@ func TestForkSharesUntilWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(c, m, b, 40, 99)
-	if free, _ := c.Pages(); free != 4 {
+	if free, _, _ := c.Pages(); free != 4 {
 		t.Fatalf("after the child's growth %d pages are free, want 4", free)
 	}
 	same(t, c, n, a)
 	same(t, c, m, b)
 	c.Free(a)
-	if free, _ := c.Pages(); free != 5 {
+	if free, _, _ := c.Pages(); free != 5 {
 		t.Fatalf("after the parent is gone %d pages are free, want 5", free)
 	}
 	same(t, c, m, b)
@@ -182,10 +188,11 @@ func TestForkSharesUntilWritten(t *testing.T) {
 
 func TestWatermark(t *testing.T) {
 	c := open(t, Options{Pages: 4, Watermark: 1})
-	if !c.Fits(48) || c.Fits(49) {
-		t.Fatalf("Fits(48)=%v Fits(49)=%v with 4 pages of 16 and one kept back", c.Fits(48), c.Fits(49))
+	s := c.Alloc()
+	if !c.Fits(s, 48) || c.Fits(s, 49) {
+		t.Fatalf("Fits(48)=%v Fits(49)=%v with 4 pages of 16 and one kept back", c.Fits(s, 48), c.Fits(s, 49))
 	}
-	if err := c.Grow(c.Alloc(), 64); err != nil {
+	if err := c.Grow(s, 64); err != nil {
 		t.Fatalf("a running sequence may use the watermark: %v", err)
 	}
 }
@@ -198,10 +205,11 @@ func TestAdmitsMoreThanSlabs(t *testing.T) {
 	rng, admitted, used := tensor.NewRNG(1), 0, 0
 	for {
 		n := int(50 * math.Pow(40, rng.Float64())) // 50 to 2000, log-uniform
-		if !c.Fits(n) {
+		s := c.Alloc()
+		if !c.Fits(s, n) {
 			break
 		}
-		if err := c.Grow(c.Alloc(), n); err != nil {
+		if err := c.Grow(s, n); err != nil {
 			t.Fatal(err)
 		}
 		admitted++
@@ -210,7 +218,7 @@ func TestAdmitsMoreThanSlabs(t *testing.T) {
 	if admitted < 3*slabs {
 		t.Errorf("%d sequences admitted, want at least %d", admitted, 3*slabs)
 	}
-	free, total := c.Pages()
+	free, _, total := c.Pages()
 	if waste := (total-free)*kernel.BlockLen - used; waste > admitted*(kernel.BlockLen-1) {
 		t.Errorf("%d positions wasted by %d sequences, want at most %d each", waste, admitted, kernel.BlockLen-1)
 	}
@@ -258,6 +266,7 @@ func TestStaleHandles(t *testing.T) {
 	mustPanic(t, "freed before", func() { _ = c.Grow(a, 1) })
 	mustPanic(t, "never allocated", func() { c.Len(77) })
 	mustPanic(t, "fork at position 1 of a sequence of 0", func() { c.Fork(b, 1) })
+	mustPanic(t, "shrink to 1 positions of a sequence of 0", func() { c.Shrink(b, 1) })
 	mustPanic(t, "attention wants 5 positions", func() { c.Blocks(0, b, 5) })
 }
 
@@ -308,7 +317,7 @@ func ExampleCache() {
 	defer c.Close()
 	s := c.Alloc()
 	_ = c.Grow(s, 47) // three pages of 16 positions
-	free, total := c.Pages()
+	free, _, total := c.Pages()
 	fmt.Println(len(c.Blocks(0, s, 47)), "blocks;", free, "of", total, "pages free")
 	c.Free(s)
 	fmt.Println(c.Check())

@@ -10,8 +10,14 @@
 // shared page first gets a copy of it. The last page of a sequence is the only
 // waste: at most PageLen-1 positions.
 //
-// Cache implements op.KV for attention. It knows nothing of tokens, requests
-// or scheduling: who grows, who waits and who is thrown out is the engine's
-// affair. Methods are for one goroutine at a time, except that Blocks may be
-// called from many while nobody else changes the cache.
+// Whole pages can be kept under the tokens they stand for (Keep), in a radix tree
+// (Zheng 2023, SGLang). A sequence that begins with the same tokens starts with
+// those pages (Match). Pages that only the tree holds are cached: they are given
+// up, the leaf used longest ago first, when the free ones run out. Every page is
+// free, used or cached. What is kept in one space is never found from another.
+//
+// Cache implements op.KV for attention. It knows nothing of requests or
+// scheduling: who grows, who waits and who is thrown out is the engine's affair.
+// Methods are for one goroutine at a time, except that Blocks may be called from
+// many while nobody else changes the cache.
 package kv

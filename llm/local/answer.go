@@ -16,6 +16,7 @@ type answer struct {
 	out    writer
 	skip   int  // prompt tokens not to echo: those the caller did not write
 	made   int  // tokens generated
+	cached int  // prompt tokens found in the cache
 	inside bool // text stands in front of the next token
 	turn   turn
 }
@@ -46,6 +47,7 @@ func (m *Model) newAnswer(r chat.Request, prompt []int32, added int) *answer {
 
 // token takes one token; ended says that the delta is the last.
 func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
+	a.cached = t.Cached
 	if t.Prompt {
 		a.promptToken(t)
 	} else {
@@ -62,7 +64,7 @@ func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
 		rest, _ := a.turn.thoughts.flush()
 		d.Reasoning += rest
 		d.Finish = a.finish(chat.FinishStop)
-		d.Usage = &chat.Usage{PromptTokens: len(a.prompt), CompletionTokens: a.made, ReasoningTokens: a.turn.thought}
+		d.Usage = &chat.Usage{PromptTokens: len(a.prompt), CachedTokens: a.cached, CompletionTokens: a.made, ReasoningTokens: a.turn.thought}
 		return d, true
 	}
 	if t.Finish == "" {

@@ -87,6 +87,7 @@ func (f *fakeTok) vocab() int { return 256 + len(f.words) + len(f.specials) }
 // fakeEngine says a fixed script of ids.
 type fakeEngine struct {
 	script []int32
+	cached int // prompt tokens it says it had
 	seen   engine.Request
 	ended  bool // the range was left or finished
 }
@@ -95,7 +96,7 @@ func (f *fakeEngine) Generate(ctx context.Context, r engine.Request) iter.Seq2[e
 	f.seen = r
 	return func(yield func(engine.Token, error) bool) {
 		defer func() { f.ended = true }()
-		usage := &chat.Usage{PromptTokens: len(r.Prompt)}
+		usage := &chat.Usage{PromptTokens: len(r.Prompt), CachedTokens: f.cached}
 		if r.PromptLogprobs {
 			for i, id := range r.Prompt {
 				t := engine.Token{ID: id, Logprob: -2, Prompt: true}
@@ -108,7 +109,7 @@ func (f *fakeEngine) Generate(ctx context.Context, r engine.Request) iter.Seq2[e
 			}
 		}
 		for i, id := range f.script {
-			t := engine.Token{ID: id, Logprob: -0.5, Top: alts(r.Logprobs)}
+			t := engine.Token{ID: id, Logprob: -0.5, Cached: f.cached, Top: alts(r.Logprobs)}
 			usage.CompletionTokens = i + 1
 			if slices.Contains(r.Stop, id) {
 				t.Finish, t.Usage = engine.Stop, usage

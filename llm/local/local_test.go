@@ -147,6 +147,19 @@ func TestCharactersComeWhole(t *testing.T) {
 	}
 }
 
+// TestCachedTokens: what the engine found in its cache is counted, also when a
+// stop string ends the answer before the engine does.
+func TestCachedTokens(t *testing.T) {
+	m, e := fake(&fakeTok{}, 'a', 'b', 'c', 'd')
+	e.cached = 5
+	for _, stop := range [][]string{nil, {"c"}} {
+		r := chat.Request{PromptIDs: []int32{1, 2, 3, 4, 5, 6}, Stop: stop, CacheSalt: "t", Logprobs: -1}
+		if got := say(t, m, r); got.usage.CachedTokens != 5 || e.seen.Salt != "t" {
+			t.Errorf("stop %q: usage %+v, salt %q, want 5 cached tokens and \"t\"", stop, got.usage, e.seen.Salt)
+		}
+	}
+}
+
 func TestEnds(t *testing.T) {
 	tok := &fakeTok{specials: []string{"<bos>", "<eos>", "<tool>"}}
 	bos, eos, tool := tok.special(0), tok.special(1), tok.special(2)
