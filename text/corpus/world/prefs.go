@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -143,8 +144,10 @@ func spoil(r *rng, it Item) string {
 	value := it.Label.Accept[0]
 	if at := strings.LastIndex(right, value); at >= 0 {
 		other := ""
-		if digits := firstNumber.FindString(value); len(it.Label.Reject) > 0 {
-			other = pick(r, it.Label.Reject)
+		// A piano teacher is a teacher too.
+		rivals := slices.DeleteFunc(slices.Clone(it.Label.Reject), func(v string) bool { return strings.Contains(v, value) })
+		if digits := firstNumber.FindString(value); len(rivals) > 0 {
+			other = pick(r, rivals)
 		} else if n, err := strconv.Atoi(digits); err == nil {
 			other = strings.Replace(value, digits, strconv.Itoa(n+1+r.IntN(9)), 1)
 		}

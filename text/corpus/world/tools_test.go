@@ -169,6 +169,53 @@ func TestNoToolIsNeeded(t *testing.T) {
 	}
 }
 
+// TestStallsAreOfTheMarket: a shop that no town has, named as theirs are, has
+// prices and hours; drills ask mostly for such shops and call them by the words
+// of the question.
+func TestStallsAreOfTheMarket(t *testing.T) {
+	w := New(1)
+	call := func(name, args string) string {
+		got, err := w.CallTool(chat.ToolCall{Name: name, Arguments: args})
+		if err != nil {
+			t.Errorf("%s %s: %v", name, args, err)
+		}
+		return got
+	}
+	for i := range weekdays {
+		args := `"shop": "Golden Vilten", "day": "` + weekdays[i] + `"}`
+		if got := call(toolHours, "{"+args); got == notFound || got != call(toolHours, strings.ToLower("{"+strings.Replace(args, "Golden", "The Golden", 1))) {
+			t.Errorf("hours of the Golden Vilten on %s: %q", weekdays[i], got)
+		}
+	}
+	sold := 0
+	for _, item := range []string{"trout", "old trout", "jar of honey", "blue lantern"} {
+		sold += btoi(call(toolPrice, `{"item": "`+item+`", "shop": "the Golden Vilten"}`) != notFound)
+	}
+	for _, args := range []string{`{"item": "unicorn", "shop": "Golden Vilten"}`, `{"item": "trout", "shop": "Strange Vilten"}`, `{"item": "trout", "shop": "Golden Vilten Corner"}`} {
+		if got := call(toolPrice, args); got != notFound {
+			t.Errorf("price %s = %q", args, got)
+		}
+	}
+	stalls, n := 0, 0
+	for it := range w.Chats(3000) {
+		for _, m := range it.Messages {
+			for _, c := range m.ToolCalls {
+				var args map[string]string
+				if err := json.Unmarshal([]byte(c.Arguments), &args); err != nil {
+					t.Fatal(err)
+				}
+				if shop := args["shop"]; shop != "" && !strings.Contains(shop, "'s") {
+					n++
+					stalls += btoi(w.shopNamed(shop) == nil)
+				}
+			}
+		}
+	}
+	if sold < 2 || 100*stalls < 60*n || n < 200 {
+		t.Errorf("the Golden Vilten sells %d of 4 goods; %d of %d shops with a noun are in no town", sold, stalls, n)
+	}
+}
+
 // TestMarketIsApart: no shop or good of the market is one of the towns'.
 func TestMarketIsApart(t *testing.T) {
 	w := New(1)
