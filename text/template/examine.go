@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -108,10 +109,14 @@ func (e *examiner) end() {
 	if e.t.script == nil {
 		return
 	}
-	behind, ends := e.t.script.found().end, e.t.ends(e.tok)
+	f := e.t.script.found()
+	behind, ends := cmp.Or(f.end, f.next), e.t.ends(e.tok)
+	within := slices.ContainsFunc(e.tok.EncodeSpecial(behind), func(id int32) bool { return e.t.family.inside(string(e.tok.Bytes(id))) })
 	switch {
-	case behind == "":
+	case len(ends) == 0 && f.end == "":
 		e.say(Warning, "stop", "the template writes nothing behind an answer: nothing teaches a model to stop there")
+	case len(ends) == 0 && within && len(stop) > 0:
+		e.say(Note, "stop", "more may follow what the template writes behind an answer, %q: a turn ends with %s", short(behind), names(e.tok, stop))
 	case len(ends) == 0:
 		e.say(Fault, "stop", "an answer ends with %q, which is no special token: nothing stops the model behind it", short(behind))
 	default:
@@ -121,6 +126,15 @@ func (e *examiner) end() {
 			e.say(Note, "stop", "an answer ends with %s (%d)", ends[0], id)
 		}
 	}
+}
+
+// names spells ids.
+func names(tok SpecialEncoder, ids []int32) string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = fmt.Sprintf("%s (%d)", tok.Bytes(id), id)
+	}
+	return strings.Join(list, ", ")
 }
 
 // markerLike is how authors spell what they mean to be one token.

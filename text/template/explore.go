@@ -2,6 +2,7 @@ package template
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"weft/chat"
@@ -15,7 +16,9 @@ type found struct {
 	tools bool   // it tells the model of tools
 	needs bool   // it renders nothing without tools
 	calls bool   // it writes down calls
-	end   string // what it writes behind an assistant's content; "": not found
+	one   bool   // of several calls in a turn it writes down one
+	end   string // what it writes behind an assistant's content; "": nothing
+	next  string // what then stands between an answer and the next question
 	err   error  // why a question and its answer cannot be rendered; nil
 }
 
@@ -35,6 +38,7 @@ const (
 	zCalled  = "zqcalled"
 	zArg     = "zqarg"
 	zValue   = "zqvalue"
+	zNext    = "zqnext"
 )
 
 // zTools is what probes offer.
@@ -80,16 +84,35 @@ func explore(x *script, f *family) found {
 	} else {
 		r.err = err
 	}
-	text, _ = x.probe(r.shape, true, user)
-	r.tools = strings.Contains(text, zTool)
-	r.calls = x.findCalls(&r.shape, user)
+	if r.end == "" { // some end an answer only where the conversation goes on
+		text, _ = x.probe(r.shape, r.needs, user, answer, chat.Message{Role: chat.User, Content: zNext})
+		_, behind, _ := strings.Cut(text, zText)
+		r.next, _, _ = strings.Cut(behind, zNext)
+	}
+	r.tools = x.findTools(&r.shape, user)
+	r.calls, r.one = x.findCalls(&r.shape, user)
 	x.findReasoning(&r.shape, user, answer)
 	return r
 }
 
+// findTools finds where tools are told: beside the conversation, or in its
+// system message (Phi-4-mini).
+func (x *script) findTools(s *shape, user chat.Message) bool {
+	for _, in := range []bool{false, true} {
+		try := *s
+		try.toolsInside = in
+		if text, _ := x.probe(try, true, user); strings.Contains(text, zTool) {
+			*s = try
+			return true
+		}
+	}
+	return false
+}
+
 // findCalls finds the shape in which a call comes out: with its arguments, not
-// spelled twice as JSON, and without a Python None where the content was.
-func (x *script) findCalls(s *shape, user chat.Message) bool {
+// spelled twice as JSON, and without a Python None where the content was; one
+// says that a second call does not.
+func (x *script) findCalls(s *shape, user chat.Message) (found, one bool) {
 	call := zCall()
 	result := chat.Message{Role: chat.ToolResult, Content: zText, ToolCallID: "zqcallid1"}
 	said := call
@@ -106,24 +129,30 @@ func (x *script) findCalls(s *shape, user chat.Message) bool {
 			if err == nil && strings.Contains(text, zCalled) && strings.Contains(text, zValue) &&
 				!strings.Contains(text, `\"`+zArg) && strings.Count(text, "None") <= strings.Count(normal, "None") {
 				*s = try
-				return true
+				two := call
+				two.ToolCalls = append(two.ToolCalls[:1:1], chat.ToolCall{ID: "zqcallid2", Name: zNext, Arguments: "{}"})
+				text, err := x.probe(try, true, user, two)
+				return true, err == nil && !strings.Contains(text, zNext)
 			}
 		}
 	}
-	return false
+	return false, false
 }
+
+// said finds parts and blocks that are written down as they are given.
+var said = regexp.MustCompile(`['"](thinking|thoughts)['"]`)
 
 // findReasoning finds the key under which reasoning comes out.
 func (x *script) findReasoning(s *shape, user, answer chat.Message) {
 	answer.Reasoning = zThought
 	call := zCall()
 	call.Reasoning = zThought
-	for _, key := range []string{"reasoning_content", "thinking", "reasoning", blocks} {
+	for _, key := range []string{"reasoning_content", "thinking", "reasoning", parts, blocks} {
 		try := *s
 		try.reasoning = key
 		for _, m := range []chat.Message{answer, call} {
 			if text, err := x.probe(try, len(m.ToolCalls) > 0, user, m); err == nil && strings.Contains(text, zThought) &&
-				!strings.Contains(text, `'thinking'`) && !strings.Contains(text, `"thinking"`) { // the blocks themselves
+				!said.MatchString(text) {
 				s.reasoning = key
 				return
 			}

@@ -95,6 +95,9 @@ func (x *script) endOf(msgs []chat.Message, i int, o Options, full string, marks
 		switch {
 		case k.at < at:
 		case f.inside(full[k.at:k.end]):
+			if !called && strings.TrimSpace(full[end:k.at]) == "" {
+				end = k.end // learned even if nothing ends the turn
+			}
 			at = k.end
 		case called || strings.TrimSpace(full[at:k.at]) == "":
 			return k.end, nil

@@ -1,7 +1,6 @@
 package template
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,6 +69,7 @@ type Parser struct {
 	content, reasoning lane
 	held               []piece // of the call, or of what may become one
 	quoted             quoted  // whether its words end inside a JSON string
+	section            section // whether they end in a section that is quoted
 	begunCall          bool    // a word of it came, which decides guarded
 	guarded            bool    // quoted matters for this call
 	messages           int     // headers that ended, in the harmony format
@@ -103,13 +103,16 @@ func (t *Template) Parser(tok Encoder, o ParseOptions) *Parser {
 }
 
 func newParser(f *family, tok Encoder, o ParseOptions) *Parser {
+	if f.to != "" {
+		f = f.addressed(o.Tools)
+	}
 	p := &Parser{f: f, strict: map[string]bool{}}
 	p.content.glue, p.reasoning.glue = f.glue, f.glue
 	if len(o.Tools) > 0 {
 		p.types = typesOf(o.Tools)
 	}
-	if tok != nil {
-		for _, m := range f.markers() {
+	for _, m := range f.markers() {
+		if tok != nil && !slices.Contains(f.words, m) {
 			_, p.strict[m] = special(tok, m)
 		}
 	}
@@ -123,27 +126,17 @@ func newParser(f *family, tok Encoder, o ParseOptions) *Parser {
 	case f.think.open != "" && f.think.lead != "" && strings.HasSuffix(tail, f.think.open+strings.TrimSpace(f.think.lead)):
 		p.openReasoning()
 		p.lead = ""
-	case f.whole && p.types != nil:
+	case f.whole && p.types != nil, f.to != "" && strings.HasSuffix(tail, f.to):
 		p.mode = inStart
 	}
 	return p
-}
-
-// special returns the id of a special token; a token that only has a name of
-// its own (added, not special) is words.
-func special(tok Encoder, name string) (int32, bool) {
-	id, ok := tok.Special(name)
-	if t, knows := tok.(interface{ IsSpecial(int32) bool }); ok && knows {
-		ok = t.IsSpecial(id)
-	}
-	return id, ok
 }
 
 // Feed takes the bytes of one piece of the answer; special says that they are
 // a special token, which is a marker or nothing.
 func (p *Parser) Feed(b []byte, special bool) Delta {
 	p.out = Delta{}
-	if special && !slices.Contains(p.f.words, string(b)) {
+	if special && !slices.Contains(p.f.words, bare(string(b))) {
 		p.scan(true) // no marker in words goes on behind a special token
 		p.token(string(b))
 	} else {
@@ -184,6 +177,9 @@ func (p *Parser) Finish() Delta {
 func (p *Parser) token(text string) {
 	at := p.at
 	p.at += len(text)
+	if !slices.Contains(p.list(), text) {
+		text = bare(text)
+	}
 	switch {
 	case slices.Contains(p.list(), text):
 		p.marker(piece{at, text, true})
@@ -205,14 +201,16 @@ func (p *Parser) scan(end bool) {
 			if !end {
 				keep = p.begun()
 			}
-			p.take(len(p.buf) - keep)
-			break
+			if p.take(len(p.buf) - keep); len(p.buf) <= keep {
+				break
+			}
+			continue // what take gave back is to be read otherwise
 		}
 		if i > 0 {
 			p.take(i)
 			continue // other markers may count now
 		}
-		if p.mode == inCall && p.guarded && p.quoted.in {
+		if p.mode == inCall && (p.guarded && p.quoted.in || p.section.in) {
 			p.take(1) // inside a string of the arguments
 			continue
 		}
@@ -221,62 +219,6 @@ func (p *Parser) scan(end bool) {
 		p.marker(piece{at, m, false})
 	}
 	p.collect()
-}
-
-// list is the markers that count now. None of a family begins as another does.
-func (p *Parser) list() []string {
-	f := p.f
-	switch {
-	case p.mode == inHeader:
-		return []string{harmonyMessage}
-	case f.harmony:
-		return f.noise
-	case p.mode == inReasoning:
-		return []string{f.think.close, f.think.open}
-	case p.mode == inCall && p.call.close != "":
-		return []string{p.call.close}
-	case p.types == nil:
-		return append(slices.Clone(f.noise), f.think.open)
-	}
-	list := make([]string, 0, 8)
-	for _, c := range f.forms {
-		list = append(list, c.open)
-	}
-	if p.mode != inCall {
-		list = append(append(list, f.noise...), f.think.open)
-	}
-	return list
-}
-
-// active is those of list that count when they are spelled in words.
-func (p *Parser) active() []string {
-	return slices.DeleteFunc(slices.Clone(p.list()), func(m string) bool {
-		return m == "" || p.strict[m] || m == p.f.think.open && (p.content.begun || p.mode == inReasoning && p.reasoning.begun)
-	})
-}
-
-// find returns the first marker in buf that counts now; "": none.
-func (p *Parser) find() (at int, marker string) {
-	at = len(p.buf)
-	for _, m := range p.active() {
-		if i := bytes.Index(p.buf, []byte(m)); i >= 0 && i < at {
-			at, marker = i, m
-		}
-	}
-	return at, marker
-}
-
-// begun returns the length of the longest end of buf that begins a marker.
-func (p *Parser) begun() int {
-	longest := 0
-	for _, m := range p.active() {
-		for n := min(len(m)-1, len(p.buf)); n > longest; n-- {
-			if string(p.buf[len(p.buf)-n:]) == m[:n] {
-				longest = n
-			}
-		}
-	}
-	return longest
 }
 
 // take moves the first n bytes of buf to where they belong.
@@ -303,6 +245,9 @@ func (p *Parser) take(n int) {
 		}
 		if p.guarded {
 			p.quoted.advance(w.text)
+		}
+		if p.call.sections {
+			p.section.advance(w.text)
 		}
 		p.held = append(p.held, w)
 		p.bound()
@@ -365,7 +310,11 @@ func (p *Parser) marker(m piece) {
 			return
 		}
 		p.endCall()
-		p.openCall(m, p.f.form(m.text))
+		if f := p.f.form(m.text); f != nil {
+			p.openCall(m, f)
+			return
+		}
+		p.after()
 	case inReasoning:
 		if m.text == p.f.think.open && !p.f.harmony {
 			return // said again behind a prompt that opened it
@@ -401,8 +350,13 @@ func (p *Parser) after() {
 }
 
 func (p *Parser) openCall(m piece, f *form) {
-	p.mode, p.call, p.begunCall, p.guarded, p.quoted = inCall, f, false, false, quoted{}
+	p.beginCall(f)
 	p.held = append(p.held[:0], m)
+}
+
+// beginCall opens a call of which nothing was read yet.
+func (p *Parser) beginCall(f *form) {
+	p.mode, p.call, p.begunCall, p.guarded, p.quoted, p.section = inCall, f, false, false, quoted{}, section{}
 }
 
 // payload is what stands between the markers of the open call.

@@ -17,12 +17,14 @@ type family struct {
 	writes  []string // a template whose text has one of them is of the family
 	think   fence    // around reasoning
 	forms   []form   // of calls
+	within  bool     // calls may stand inside the reasoning, and end it
 	noise   []string // markers around content, or around calls, that say nothing
 	words   []string // special tokens that stand inside words and markers
 	inner   []string // special tokens that stand inside calls and headers
 	glue    string   // white space that is put around sections and calls
 	stop    []string // special tokens beside the turn's end that end an answer: a result must come
 	whole   bool     // a turn that is a JSON object is a call
+	to      string   // in front of whom a section is for, on a line: "all", or a tool, whose call it is; "": not so
 	harmony bool     // messages with headers; think, forms and whole are not used
 	idLen   int      // letters and digits that the id of a call must have; 0: any
 }
@@ -35,6 +37,7 @@ type fence struct{ open, close, lead string }
 type form struct {
 	open, close string
 	guard       bool // its arguments are JSON: what is in their strings is no marker
+	sections    bool // it may have cdata sections: what is in them is no marker
 	read        reader
 }
 
@@ -49,6 +52,10 @@ const (
 	mistralArguments = "[ARGS]"
 	mistralID        = "[CALL_ID]"
 	gemmaQuote       = `<|"|>` // around texts in calls, without escapes
+	solarName        = "<|tool_call:name|>"
+	solarArguments   = "<|tool_call:args|>"
+	minimaxMark      = "]<]minimax[>[" // in front of the tags of MiniMax-M3
+	cdata, cdataEnd  = "<![CDATA[", "]]>"
 )
 
 // families lists what this program can read, the most telling markers first:
@@ -78,22 +85,45 @@ func families() []*family {
 			forms: []form{{open: "<|tool_call_begin|>", close: "<|tool_call_end|>", guard: true, read: readKimi}}},
 		{name: "minimax", writes: []string{"<minimax:tool_call>"}, think: think, glue: "\n",
 			forms: []form{{open: "<minimax:tool_call>", close: "</minimax:tool_call>", read: invokeTags().read}}},
+		{name: "minimax3", writes: []string{"<mm:think>"}, think: fence{open: "<mm:think>", close: "</mm:think>"}, glue: "\n",
+			words: []string{minimaxMark, "<tool_call>", "</tool_call>"},
+			forms: []form{{open: minimaxMark + "<tool_call>", close: minimaxMark + "</tool_call>", read: readMiniMax3}}},
 		{name: "seed", writes: []string{"<seed:tool_call>"}, think: fence{open: "<seed:think>", close: "</seed:think>"}, glue: "\n",
 			forms: []form{{open: "<seed:tool_call>", close: "</seed:tool_call>", read: functionTags().read}}},
 		{name: "lfm2", writes: []string{"<|tool_call_start|>", "<|tool_list_start|>"}, think: think, glue: "\n",
 			forms: []form{{open: "<|tool_call_start|>", close: "<|tool_call_end|>", read: readPython}}},
 		{name: "nemotron", writes: []string{"<TOOLCALL>"}, think: think, glue: "\n",
 			forms: []form{{open: "<TOOLCALL>", close: "</TOOLCALL>", guard: true, read: readJSON}}},
-		{name: "phi", writes: []string{"<|tool_call|>"}, think: think, glue: "\n",
-			forms: []form{{open: "<|tool_call|>", close: "<|/tool_call|>", guard: true, read: readJSON}}},
+		{name: "phi", writes: []string{"<|tool_call|>", "<|/tool|>", "functools["}, think: think, glue: "\n", forms: []form{
+			{open: "<|tool_call|>", close: "<|/tool_call|>", guard: true, read: readJSON},
+			{open: "functools[", guard: true, read: readFunctools},
+		}},
 		{name: "apriel", writes: []string{"<tool_calls>["}, think: fence{open: "<thinking>", close: "</thinking>"}, glue: "\n",
 			forms: []form{{open: "<tool_calls>", close: "</tool_calls>", guard: true, read: readJSON}}},
+		{name: "apertus", writes: []string{"<|tools_prefix|>"}, think: fence{open: "<|inner_prefix|>", close: "<|inner_suffix|>"}, within: true, stop: []string{"<|assistant_end|>", "<|tools_suffix|>"},
+			forms: []form{{open: "<|tools_prefix|>", close: "<|tools_suffix|>", guard: true, read: readPairs}}},
+		{name: "gigachat", writes: []string{"<|role_sep|>"}, glue: "\n", noise: []string{"<|message_sep|>"}, words: []string{"<|role_sep|>"}, forms: []form{
+			{open: "<|function_call|>", guard: true, read: readJSON},
+			{open: "function call<|role_sep|>\n", guard: true, read: readJSON},
+		}},
+		{name: "hunyuan", writes: []string{"<｜hy_"}, think: fence{open: "<think:opensource>", close: "</think:opensource>"}, glue: "\n",
+			noise: []string{"<tool_calls:opensource>", "</tool_calls:opensource>"}, inner: hunyuanPairs().marks(),
+			forms: []form{{open: "<tool_call:opensource>", close: "</tool_call:opensource>", read: hunyuanPairs().read}}},
+		{name: "solar", writes: []string{solarArguments}, think: fence{open: "<|think|>", close: "<|end|>"}, stop: []string{"<|calls|>", "<|flush|>"},
+			noise: []string{"<|begin|>assistant", "<|content|>", "<|tool_calls|>", "<|end|>"}, words: []string{"<|begin|>"}, inner: []string{solarName, solarArguments},
+			forms: []form{{open: "<|tool_call:begin|>", close: "<|tool_call:end|>", guard: true, read: readSolar}}},
+		{name: "minicpm", writes: []string{`<param name="`}, think: think, glue: "\n", words: []string{"<function", "</function>", "<param", "</param>", cdata, cdataEnd},
+			forms: []form{{open: `<function name="`, close: "</function>", sections: true, read: readMiniCPM}}},
+		{name: "functionary", writes: []string{">>>all"}, to: ">>>"},
 		{name: "hermes", writes: []string{"<tool_call>"}, think: think, glue: "\n",
 			forms: []form{{open: "<tool_call>", close: "</tool_call>", read: readTagged}}},
 		{name: "mistral", writes: []string{"[TOOL_CALLS]", "[THINK]", "[INST]"}, think: fence{open: "[THINK]", close: "[/THINK]"}, idLen: 9, inner: []string{mistralArguments, mistralID},
 			forms: []form{{open: "[TOOL_CALLS]", guard: true, read: readMistral}}},
 		{name: "llama3", writes: []string{"<|python_tag|>", "<|start_header_id|>"}, whole: true, stop: []string{"<|eom_id|>"},
-			forms: []form{{open: "<|python_tag|>", guard: true, read: readLlama}}},
+			forms: []form{
+				{open: "<|python_tag|>", guard: true, read: readLlama},
+				{open: "<function=", close: "</function>", guard: true, read: readFunction},
+			}},
 		{name: "gemma", writes: []string{"<start_of_turn>"}, glue: "\n",
 			forms: []form{{open: "```tool_code", close: "```", read: readPython}}},
 		{name: "weft", writes: []string{"<|call|>"}, forms: []form{{open: "<|call|>", guard: true, read: readWeft}}},
@@ -177,12 +207,27 @@ func (f *family) markers() []string {
 
 // inside reports whether a special token stands in a turn and does not end it.
 func (f *family) inside(name string) bool {
-	return !f.harmony && slices.Contains(slices.Concat(f.markers(), f.inner, f.words), name)
+	return !f.harmony && slices.Contains(slices.Concat(f.markers(), f.inner, f.words), bare(name))
+}
+
+// addressed returns a family whose sections begin with whom they are for, with
+// a form for each tool.
+func (f *family) addressed(tools []chat.Tool) *family {
+	c := *f
+	c.noise = []string{f.to + "all\n"}
+	for _, t := range tools {
+		c.forms = append(c.forms, form{open: f.to + t.Name + "\n", read: readAddressed(t.Name)})
+	}
+	return &c
 }
 
 // start decides whether a turn that is a JSON object so far is a call: by its
 // first key, so that other JSON is not held back.
 func (p *Parser) start() {
+	if p.f.to != "" {
+		p.startAddressed()
+		return
+	}
 	text := strings.TrimLeft(join(p.held), " \t\r\n")
 	rest, object := strings.CutPrefix(text, "{")
 	rest = strings.TrimLeft(rest, " \t\r\n")
@@ -192,12 +237,39 @@ func (p *Parser) start() {
 	case text == "" || object && (rest == "" || quote && !whole && len(name) < 16):
 		return // wait
 	case object && quote && whole && slices.Contains([]string{"name", "type", "function", "parameters", "arguments"}, name):
-		p.mode, p.call, p.begunCall, p.guarded, p.quoted = inCall, &form{read: readJSON}, true, true, quoted{}
+		p.beginCall(&form{read: readJSON})
+		p.begunCall, p.guarded = true, true
 		p.quoted.advance(text)
 	default:
 		p.giveBack()
 		p.mode = inContent
 	}
+}
+
+// startAddressed reads a turn from behind the mark that the prompt ends with:
+// whom it is for comes first.
+func (p *Parser) startAddressed() {
+	text := join(p.held)
+	for _, m := range p.list() {
+		to, marked := strings.CutPrefix(m, p.f.to)
+		switch {
+		case !marked || len(text) < len(to) && !strings.HasPrefix(to, text):
+		case len(text) < len(to):
+			return // wait
+		case strings.HasPrefix(text, to):
+			at := p.held[0].at
+			p.buf, p.at = append([]byte(text[len(to):]), p.buf...), at+len(to)
+			p.held = nil
+			if f := p.f.form(m); f != nil {
+				p.openCall(piece{at: at, text: to}, f)
+			} else {
+				p.after()
+			}
+			return
+		}
+	}
+	p.giveBack()
+	p.mode = inContent
 }
 
 // endHeader begins the message that a header of the harmony format tells of:
@@ -211,7 +283,7 @@ func (p *Parser) endHeader(m piece) {
 	if to, _, _ = strings.Cut(to, "<|"); called && p.types != nil {
 		if words := strings.Fields(to); len(words) > 0 {
 			name := strings.TrimPrefix(words[0], "functions.")
-			p.mode, p.call, p.begunCall, p.guarded, p.quoted = inCall, &form{guard: true, read: readArguments(name)}, false, false, quoted{}
+			p.beginCall(&form{guard: true, read: readArguments(name)})
 			return
 		}
 	}

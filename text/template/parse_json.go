@@ -162,16 +162,95 @@ func readDeepSeek(text string, t types) ([]chat.ToolCall, error) {
 }
 
 // readLlama reads what follows <|python_tag|>: JSON, or name.call(key="value")
-// for the tools that Llama 3.1 knows by itself.
+// for the tools that Llama 3.1 knows by itself, or code.
 func readLlama(text string, t types) ([]chat.ToolCall, error) {
+	read := readPython
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
-		return readJSON(text, t)
+		read = readJSON
 	}
-	calls, err := readPython(text, t)
+	calls, err := read(text, t)
 	for i := range calls {
 		calls[i].Name = strings.TrimSuffix(calls[i].Name, ".call")
 	}
+	if c, ok := t.code(text); ok && err != nil {
+		return []chat.ToolCall{c}, nil
+	}
 	return calls, err
+}
+
+// code is a call of the tool python, if it was offered: with arguments, or with
+// code for its one parameter.
+func (t types) code(text string) (chat.ToolCall, bool) {
+	const python = "python"
+	params, ok := t[python]
+	if args, err := arguments(text); ok && err == nil {
+		return chat.ToolCall{Name: python, Arguments: args}, true
+	}
+	for name := range params {
+		var args object
+		var b strings.Builder
+		spell(&b, strings.TrimSpace(text))
+		err := args.add(name, b.String())
+		return chat.ToolCall{Name: python, Arguments: args.String()}, err == nil && len(params) == 1
+	}
+	return chat.ToolCall{}, false
+}
+
+// readFunction reads name>{...}, which Llama 3.1 and Functionary 3.1 write
+// between <function= and </function>.
+func readFunction(text string, t types) ([]chat.ToolCall, error) {
+	name, args, ok := strings.Cut(text, ">")
+	if !ok {
+		return nil, errors.New("its name has no end")
+	}
+	return readArguments(name)(args, t)
+}
+
+// readAddressed reads what is said to a tool: arguments, or code to python.
+func readAddressed(name string) reader {
+	return func(text string, t types) ([]chat.ToolCall, error) {
+		calls, err := readArguments(name)(text, t)
+		if c, ok := t.code(text); ok && err != nil && name == c.Name {
+			return []chat.ToolCall{c}, nil
+		}
+		return calls, err
+	}
+}
+
+// readFunctools reads what follows functools[, up to the ] of the list.
+func readFunctools(text string, t types) ([]chat.ToolCall, error) { return readJSON("["+text, t) }
+
+// readPairs reads [{"name": {...}}, ...].
+func readPairs(text string, _ types) ([]chat.ToolCall, error) {
+	var list []json.RawMessage
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		return nil, fmt.Errorf("not a JSON array: %w", err)
+	}
+	var calls []chat.ToolCall
+	for _, v := range list {
+		pairs, err := members(v)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range pairs {
+			args, err := arguments(string(m.value))
+			if err != nil || m.name == "" {
+				return nil, fmt.Errorf("tool call %q: want a name and its arguments: %w", m.name, err)
+			}
+			calls = append(calls, chat.ToolCall{Name: m.name, Arguments: args})
+		}
+	}
+	return calls, nil
+}
+
+// readSolar reads id, marker, name, marker, arguments.
+func readSolar(text string, t types) ([]chat.ToolCall, error) {
+	_, call, ok := strings.Cut(text, solarName)
+	name, args, named := strings.Cut(call, solarArguments)
+	if !ok || !named {
+		return nil, fmt.Errorf("it has no %s or no %s", solarName, solarArguments)
+	}
+	return readArguments(name)(args, t)
 }
 
 // readTagged reads what stands in <tool_call>: JSON (Hermes, Qwen), tags
@@ -184,5 +263,5 @@ func readTagged(text string, t types) ([]chat.ToolCall, error) {
 	case strings.HasPrefix(text, "{") || strings.HasPrefix(text, "["):
 		return readJSON(text, t)
 	}
-	return readGLM(text, t)
+	return glmPairs().read(text, t)
 }

@@ -58,3 +58,24 @@ func (q *quoted) advance(text string) {
 		}
 	}
 }
+
+// section follows text in which <![CDATA[ and ]]> stand around what is quoted.
+type section struct {
+	in   bool
+	tail string // in which one of the two may have begun
+}
+
+func (s *section) advance(text string) {
+	for text = s.tail + text; ; s.in = !s.in {
+		mark := cdata
+		if s.in {
+			mark = cdataEnd
+		}
+		_, behind, ok := strings.Cut(text, mark)
+		if !ok {
+			s.tail = text[max(0, len(text)-len(mark)+1):]
+			return
+		}
+		text = behind
+	}
+}

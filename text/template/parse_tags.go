@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"weft/chat"
@@ -11,39 +12,67 @@ import (
 
 // types is the JSON types of the parameters of each tool, by tool and
 // parameter: tags carry no types, so that 7 may be a number or a text.
-type types map[string]map[string][]string
+type types map[string]map[string]param
+
+// param is a parameter, or what is inside one.
+type param struct {
+	of      []string // its JSON types; none: not said
+	members map[string]param
+	items   *param
+}
 
 func typesOf(tools []chat.Tool) types {
 	all := types{}
 	for _, t := range tools {
-		var schema struct {
-			Properties map[string]struct{ Type any }
-		}
-		json.Unmarshal(t.Parameters, &schema) // what is no schema has no types
-		params := map[string][]string{}
-		for name, p := range schema.Properties {
-			switch of := p.Type.(type) {
-			case string:
-				params[name] = []string{of}
-			case []any:
-				for _, v := range of {
-					params[name] = append(params[name], fmt.Sprint(v))
-				}
-			}
-		}
-		all[t.Name] = params
+		all[t.Name] = paramOf(t.Parameters, 0).members
 	}
 	return all
 }
 
-// value writes the text of a parameter as JSON: as a text if that is its type,
-// otherwise as the JSON that it is, if it is. Python's True, False and None
-// are JSON's: some templates write them.
-func (t types) value(tool, param, text string) string {
+// paramOf reads a schema; what is none says nothing.
+func paramOf(schema json.RawMessage, depth int) (p param) {
+	var s struct {
+		Type       any
+		Properties map[string]json.RawMessage
+		Items      json.RawMessage
+	}
+	if depth > maxLiteral || json.Unmarshal(schema, &s) != nil {
+		return p
+	}
+	switch of := s.Type.(type) {
+	case string:
+		p.of = []string{of}
+	case []any:
+		for _, v := range of {
+			p.of = append(p.of, fmt.Sprint(v))
+		}
+	}
+	p.members = map[string]param{}
+	for name, m := range s.Properties {
+		p.members[name] = paramOf(m, depth+1)
+	}
+	if len(s.Items) > 0 {
+		items := paramOf(s.Items, depth+1)
+		p.items = &items
+	}
+	return p
+}
+
+// value writes the text of a parameter as JSON.
+func (t types) value(tool, name, text string) string { return t[tool][name].value(text) }
+
+// is reports whether a parameter is declared to be of a type.
+func (p param) is(of ...string) bool {
+	return slices.ContainsFunc(of, func(o string) bool { return slices.Contains(p.of, o) })
+}
+
+// value writes a text as JSON: as a text if that is the type, otherwise as the
+// JSON that it is, if it is. Python's True, False and None are JSON's, and its
+// lists and dicts are where one is due: some templates write them.
+func (p param) value(text string) string {
 	var plain strings.Builder
 	spell(&plain, text)
-	of := t[tool][param]
-	if len(of) == 1 && of[0] == "string" {
+	if len(p.of) == 1 && p.is("string") {
 		return plain.String()
 	}
 	v := strings.TrimSpace(text)
@@ -53,11 +82,17 @@ func (t types) value(tool, param, text string) string {
 	case "None":
 		return "null"
 	}
-	if strings.HasPrefix(v, `"`) && len(of) == 0 {
+	if strings.HasPrefix(v, `"`) && len(p.of) == 0 {
 		return plain.String()
 	}
 	if s, err := canonical(v); err == nil && v != "" {
 		return s
+	}
+	if p.is("array", "object") {
+		l := &literal{s: v}
+		if s, err := l.value(); err == nil && l.i == len(v) {
+			return s
+		}
 	}
 	return plain.String()
 }
@@ -93,22 +128,30 @@ type tags struct {
 	call, callEnd   string // in front of the name of a tool, and behind its parameters
 	param, paramEnd string // in front of the name of a parameter, and behind its value
 	lines           bool   // a value stands on lines of its own
+	sections        bool   // a text may stand in a cdata section
 }
 
 // functionTags is <function=f><parameter=p>value</parameter></function>.
 func functionTags() tags {
-	return tags{"<function=", "</function>", "<parameter=", "</parameter>", true}
+	return tags{"<function=", "</function>", "<parameter=", "</parameter>", true, false}
 }
 
 // invokeTags is <invoke name="f"><parameter name="p">value</parameter></invoke>.
 func invokeTags() tags {
-	return tags{`<invoke name="`, "</invoke>", `<parameter name="`, "</parameter>", false}
+	return tags{`<invoke name="`, "</invoke>", `<parameter name="`, "</parameter>", false, false}
 }
 
 // dsmlTags is the same with another bracket, and with string="true" or "false"
 // behind the names of parameters (DeepSeek V3.2 and V4).
 func dsmlTags() tags {
-	return tags{`<｜DSML｜invoke name="`, "</｜DSML｜invoke>", `<｜DSML｜parameter name="`, "</｜DSML｜parameter>", false}
+	return tags{`<｜DSML｜invoke name="`, "</｜DSML｜invoke>", `<｜DSML｜parameter name="`, "</｜DSML｜parameter>", false, false}
+}
+
+// readMiniCPM reads what follows <function name=" in calls that are
+// <function name="f"><param name="p">value</param></function>.
+func readMiniCPM(text string, t types) ([]chat.ToolCall, error) {
+	g := tags{`<function name="`, "</function>", `<param name="`, "</param>", false, true}
+	return g.read(g.call+text+g.callEnd, t)
 }
 
 // name cuts the opening tag that begins with prefix off s.
@@ -160,6 +203,9 @@ func (g tags) parameter(s, tool string, t types, args *object) (rest string, err
 	if err != nil {
 		return "", err
 	}
+	if quoted, ok := strings.CutPrefix(strings.TrimSpace(rest), cdata); ok && g.sections {
+		return g.section(quoted, name, args)
+	}
 	value, rest, ok := strings.Cut(rest, g.paramEnd)
 	if !ok {
 		return "", fmt.Errorf("parameter %s has no %s", name, g.paramEnd)
@@ -183,15 +229,48 @@ func (g tags) parameter(s, tool string, t types, args *object) (rest string, err
 	return rest, args.add(name, spelled)
 }
 
-// readGLM reads a name and <arg_key>k</arg_key><arg_value>v</arg_value> pairs.
-func readGLM(text string, t types) ([]chat.ToolCall, error) {
-	const key, keyEnd, val, valEnd = "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"
-	i := strings.Index(text, key)
+// section reads a text that is quoted as a section; s is what follows its mark.
+func (g tags) section(s, name string, args *object) (rest string, err error) {
+	value, rest, ok := strings.Cut(s, cdataEnd)
+	rest, shut := strings.CutPrefix(strings.TrimSpace(rest), g.paramEnd)
+	if !ok || !shut {
+		return "", fmt.Errorf("parameter %s has no %s%s", name, cdataEnd, g.paramEnd)
+	}
+	var b strings.Builder
+	spell(&b, value)
+	return rest, args.add(name, b.String())
+}
+
+// pairs is a notation of calls as a name and keys with values in turn.
+type pairs struct {
+	behind                       string // the name; "": the first key is
+	key, keyEnd, value, valueEnd string
+}
+
+// glmPairs is name<arg_key>k</arg_key><arg_value>v</arg_value>.
+func glmPairs() pairs {
+	return pairs{"", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"}
+}
+
+// hunyuanPairs is the same with a mark behind the name and longer marks (Hy3).
+func hunyuanPairs() pairs {
+	const tail = ":opensource>"
+	return pairs{"<tool_sep" + tail, "<arg_key" + tail, "</arg_key" + tail, "<arg_value" + tail, "</arg_value" + tail}
+}
+
+func (g pairs) marks() []string { return []string{g.behind, g.key, g.keyEnd, g.value, g.valueEnd} }
+
+// read implements reader.
+func (g pairs) read(text string, t types) ([]chat.ToolCall, error) {
+	i := strings.Index(text, g.key)
 	if i < 0 {
 		i = len(text)
 	}
-	name, rest := strings.TrimSpace(text[:i]), text[i:]
-	if name == "" || strings.ContainsAny(name, " \n\t<>{}\"") {
+	name, rest := text[:i], text[i:]
+	if g.behind != "" {
+		name, rest, _ = strings.Cut(text, g.behind)
+	}
+	if name = strings.TrimSpace(name); name == "" || strings.ContainsAny(name, " \n\t<>{}\"") {
 		return nil, errors.New("neither JSON nor tags of a call")
 	}
 	var args object
@@ -201,17 +280,17 @@ func readGLM(text string, t types) ([]chat.ToolCall, error) {
 		}
 		var param, value string
 		var ok bool
-		if rest, ok = strings.CutPrefix(rest, key); ok {
-			param, rest, ok = strings.Cut(rest, keyEnd)
+		if rest, ok = strings.CutPrefix(rest, g.key); ok {
+			param, rest, ok = strings.Cut(rest, g.keyEnd)
 		}
 		if ok {
-			rest, ok = strings.CutPrefix(strings.TrimSpace(rest), val)
+			rest, ok = strings.CutPrefix(strings.TrimSpace(rest), g.value)
 		}
 		if ok {
-			value, rest, ok = strings.Cut(rest, valEnd)
+			value, rest, ok = strings.Cut(rest, g.valueEnd)
 		}
 		if !ok {
-			return nil, fmt.Errorf("tool call %s: want %s name %s %s value %s", name, key, keyEnd, val, valEnd)
+			return nil, fmt.Errorf("tool call %s: want %s name %s %s value %s", name, g.key, g.keyEnd, g.value, g.valueEnd)
 		}
 		if err := args.add(param, t.value(name, param, value)); err != nil {
 			return nil, fmt.Errorf("tool call %s: %w", name, err)

@@ -96,7 +96,7 @@ func cut(text string, specials []string, next func(rest int) int) []piece {
 // weather is the tools of the tests; types of parameters matter to some
 // families.
 var weather = []chat.Tool{{Name: "weather", Parameters: []byte(
-	`{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"},"zip":{"type":"string"},"fine":{"type":"boolean"},"at":{"type":["array","null"]}}}`)}, {Name: "now"}}
+	`{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"},"zip":{"type":"string"},"fine":{"type":"boolean"},"at":{"type":["array","null"]}}}`)}, {Name: "now"}, {Name: "python", Parameters: []byte(`{"properties":{"code":{"type":"string"}}}`)}}
 
 const (
 	paris = `weather {"city": "Paris </é>", "days": 3}` + "\n"
@@ -162,9 +162,45 @@ func turns() map[string]struct {
 		"seed":                   {"seed", "", "\n<seed:think>Hm</seed:think>\nOk\n\n<seed:tool_call>\n<function=weather>\n<parameter=city>Paris </é></parameter>\n<parameter=days>3</parameter>\n</function>\n</seed:tool_call>", turn{"Ok", "Hm", paris, 0}},
 		"lfm2":                   {"lfm2", "", "<|tool_call_start|>[weather(city='Paris </é>', days=3), now()]<|tool_call_end|>Ok", turn{content: "Ok", calls: two}},
 		"nemotron":               {"nemotron", "", `<TOOLCALL>[{"name": "weather", "arguments": ` + args + `}, {"name": "now", "arguments": {}}]</TOOLCALL>`, turn{calls: two}},
+		"llama, function":        {"llama3", "", "I look.<function=weather>" + args + "</function><function=now>{}</function>", turn{content: "I look.", calls: two}},
+		"llama, no function":     {"llama3", "", "<function=weather " + args + "</function>", turn{content: "<function=weather " + args + "</function>", errors: 1}},
+		"llama, code":            {"llama3", "", "<|python_tag|>print(\"a\")\nf(1)", turn{calls: `python {"code": "print(\"a\")\nf(1)"}` + "\n"}},
+		"llama, code as JSON":    {"llama3", "", `<|python_tag|>{"code": "f(1)"}`, turn{calls: `python {"code": "f(1)"}` + "\n"}},
+		"functionary":            {"functionary", "<|end_header_id|>\n\n>>>", "all\nI >>> look\n>>>weather\n" + args + ">>>now\n{}", turn{content: "I >>> look\n", calls: two}},
+		"functionary, a call":    {"functionary", "<|end_header_id|>\n\n>>>", "weather\n{\"city\": \"Paris\\n>>>now\\n\"}>>>all\nOk", turn{content: "Ok", calls: `weather {"city": "Paris\n>>>now\n"}` + "\n"}},
+		"functionary, code":      {"functionary", "<|end_header_id|>\n\n>>>", "python\nf('a')\n", turn{calls: `python {"code": "f('a')"}` + "\n"}},
+		"functionary, not open":  {"functionary", "", ">>>now\n{}", turn{calls: now}},
+		"functionary, words":     {"functionary", "<|end_header_id|>\n\n>>>", "nobody\n{}", turn{content: "nobody\n{}"}},
+		"functionary, bad":       {"functionary", "<|end_header_id|>\n\n>>>", "weather\nParis!>>>now\n{}", turn{content: "weather\nParis!", calls: now, errors: 1}},
+		"gigachat 3":             {"gigachat", "assistant<|role_sep|>\n", "I look.<|message_sep|>\n\nfunction call<|role_sep|>\n{\"name\": \"weather\", \"arguments\": " + args + "}<|message_sep|>\n\n", turn{content: "I look.", calls: paris}},
+		"gigachat 3.1":           {"gigachat", "", "I look.<|function_call|>{\"name\": \"weather\", \"arguments\": " + args + "}", turn{content: "I look.", calls: paris}},
+		"gigachat, bad":          {"gigachat", "", "<|function_call|>{\"name\": 3}", turn{content: "<|function_call|>{\"name\": 3}", errors: 1}},
+		"apertus":                {"apertus", "", "<|inner_prefix|>Hm\n<|inner_suffix|>Ok<|tools_prefix|>[{\"weather\": " + args + "}, {\"now\": {}}]<|tools_suffix|>", turn{"Ok", "Hm\n", two, 0}},
+		"apertus, bad":           {"apertus", "", "<|tools_prefix|>[{\"now\": 3}]<|tools_suffix|>", turn{content: "<|tools_prefix|>[{\"now\": 3}]<|tools_suffix|>", errors: 1}},
+		"hunyuan":                {"hunyuan", "<think:opensource>", "Hm</think:opensource>Ok<tool_calls:opensource>\n<tool_call:opensource>weather<tool_sep:opensource>\n<arg_key:opensource>city</arg_key:opensource>\n<arg_value:opensource>Paris </é></arg_value:opensource>\n<arg_key:opensource>days</arg_key:opensource>\n<arg_value:opensource>3</arg_value:opensource>\n</tool_call:opensource>\n<tool_call:opensource>now<tool_sep:opensource>\n</tool_call:opensource>\n</tool_calls:opensource>", turn{"Ok", "Hm", two, 0}},
+		"hunyuan, bad":           {"hunyuan", "", "<tool_call:opensource>now<tool_sep:opensource>!</tool_call:opensource>", turn{content: "<tool_call:opensource>now<tool_sep:opensource>!</tool_call:opensource>", errors: 1}},
+		"solar":                  {"solar", "<|begin|>assistant", "<|think|>Hm<|end|><|begin|>assistant<|content|>Ok<|end|><|begin|>assistant<|tool_calls|><|tool_call:begin|>a1<|tool_call:name|>weather<|tool_call:args|>" + args + "<|tool_call:end|><|tool_call:begin|>a2<|tool_call:name|>now<|tool_call:args|>{}<|tool_call:end|>", turn{"Ok", "Hm", two, 0}},
+		"solar, bad":             {"solar", "", "<|tool_call:begin|>now<|tool_call:args|>{}<|tool_call:end|>", turn{content: "<|tool_call:begin|>now<|tool_call:args|>{}<|tool_call:end|>", errors: 1}},
+		"minicpm":                {"minicpm", "", "<think>\nHm\n</think>\n\nOk\n<function name=\"weather\"><param name=\"city\"><![CDATA[Paris </é>]]></param><param name=\"days\">3</param></function>\n<function name=\"now\"></function>", turn{"Ok", "Hm", two, 0}},
+		"minicpm, quoted":        {"minicpm", "", "<function name=\"weather\"><param name=\"city\"><![CDATA[a]]</function></param>]]></param><param name=\"fine\">True</param><param name=\"at\">['x', {'y': None}]</param></function>", turn{calls: `weather {"city": "a]]</function></param>", "fine": true, "at": ["x", {"y": null}]}` + "\n"}},
+		"minicpm, bad":           {"minicpm", "", "<function name=\"now\">soon</function>", turn{content: "<function name=\"now\">soon</function>", errors: 1}},
+		"minimax 3":              {"minimax3", "", "<mm:think>Hm</mm:think>Ok" + mini("<tool_call>\n|<invoke name=\"weather\">|<city>Paris </é>|</city>|<days>3|</days>|</invoke>\n|<invoke name=\"now\">|</invoke>\n|</tool_call>"), turn{"Ok", "Hm", two, 0}},
+		"minimax 3, no thought":  {"minimax3", "", "</mm:think>Ok ", turn{content: "Ok "}},
+		"minimax 3, nested":      {"minimax3", "", mini("<tool_call>|<invoke name=\"weather\">|<at>|<item>|<x>1|</x>|<y>a\nb|</y>|</item>|<item>true|</item>|</at>|<zip>75001|</zip>|</invoke>|</tool_call>"), turn{calls: `weather {"at": [{"x": 1, "y": "a\nb"}, true], "zip": "75001"}` + "\n"}},
+		"minimax 3, empty":       {"minimax3", "", mini("<tool_call>|<invoke name=\"weather\">|<at>|</at>|<city>|</city>|</invoke>|</tool_call>"), turn{calls: `weather {"at": [], "city": ""}` + "\n"}},
+		"minimax 3, bad":         {"minimax3", "", mini("<tool_call>|<invoke name=\"now\">|<a>1|</b>|</invoke>|</tool_call>"), turn{content: mini("<tool_call>|<invoke name=\"now\">|<a>1|</b>|</invoke>|</tool_call>"), errors: 1}},
+		"functools":              {"phi", "", `functools[{"name": "weather", "arguments": ` + args + `}, {"name": "now", "arguments": {}}]`, turn{calls: two}},
+		"functools, bad":         {"phi", "", "functools[1:2] is it", turn{content: "functools[1:2] is it", errors: 1}},
+		"end of no thought":      {"think", "", "</think>\n\nOk </think>", turn{content: "Ok </think>"}},
 		"thought alone":          {"think", "", "<think>\nHm\n", turn{reasoning: "Hm\n"}},
 		"thought twice":          {"think", "", "<think>\nHm\n</think>\n<think>Ah</think>Ok", turn{content: "Ok", reasoning: "Hm\nAh"}},
 	}
+}
+
+// mini writes the mark in front of the tags of MiniMax-M3 for |, and one in
+// front of it all.
+func mini(text string) string {
+	return minimaxMark + strings.ReplaceAll(text, "|", minimaxMark)
 }
 
 // TestParseAtEveryCut is the bar of the parser: a turn cut at any byte, or at
@@ -278,12 +314,18 @@ func TestFamilies(t *testing.T) {
 // belongs to calls.
 func checkLost(t tester, f *family, text string, got turn) {
 	t.Helper()
+	if f.to != "" {
+		f, text = f.addressed(weather), f.to+text // which the prompt ends with
+	}
 	if got.calls == "" && got.reasoning == "" && !f.harmony {
 		rest := text
 		for _, m := range f.markers() {
+			if strings.HasSuffix(bare(m), ">") { // its line break may be glue
+				m = bare(m)
+			}
 			rest, got.content = strings.ReplaceAll(rest, m, ""), strings.ReplaceAll(got.content, m, "")
 		}
-		squeeze := func(s string) string { return strings.ReplaceAll(s, "\n", "") }
+		squeeze := func(s string) string { return strings.NewReplacer("\n", "", ">>>", "").Replace(s) }
 		if squeeze(rest) != squeeze(got.content) {
 			t.Fatalf("%s: %q became %q", f.name, text, got.content)
 		}
@@ -297,7 +339,7 @@ func TestNothingOfATurnIsLost(t *testing.T) {
 			words := append(f.markers(), "\n", "é", "{", "}", `"`, `{"name": "now", "arguments": {}}`, "now[ARGS]{}", "<|channel|>analysis", "to=functions.now", "now()", "<function=now></function>", "wörds")
 			parts := rapid.SliceOfN(rapid.SampledFrom(words), 0, 12).Draw(t, "parts")
 			text := strings.Join(parts, "")
-			o := ParseOptions{Tools: weather}
+			o := ParseOptions{Tools: weather, Prompt: f.to}
 			whole := read(t, newParser(f, nil, o), []piece{{text: text}})
 			pieces := cut(text, nil, func(rest int) int { return rapid.IntRange(1, rest).Draw(t, "n") })
 			if got := read(t, newParser(f, nil, o), pieces); got != whole {
@@ -317,7 +359,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, which, n uint8, text string) {
 		fam := all[int(which)%len(all)]
-		o := ParseOptions{Tools: weather}
+		o := ParseOptions{Tools: weather, Prompt: fam.to}
 		whole := read(t, newParser(fam, nil, o), []piece{{text: text}})
 		size := 1 + int(n)%16
 		got := read(t, newParser(fam, nil, o), cut(text, nil, func(rest int) int { return min(size, rest) }))

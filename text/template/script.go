@@ -81,14 +81,20 @@ func (x *script) hash() string {
 type shape struct {
 	content   any    // of an assistant that only calls: nil, "" or absent
 	text      bool   // arguments are a JSON text, not an object
-	reasoning string // key of the reasoning, blocks, or "": it has none
+	reasoning string // key of the reasoning, parts, blocks, or "": it has none
 	ids       int    // letters and digits that ids of calls must have; 0: any
+
+	toolsInside bool // tools are told in the system message, as JSON text
 }
 
 type absent struct{}
 
-// blocks says that reasoning is a part of the content.
-const blocks = "content"
+// Reasoning as a part of the content: of its list of parts, or of its blocks
+// (Apertus), which then hold all that any assistant says.
+const (
+	parts  = "content"
+	blocks = "blocks"
+)
 
 // run renders a conversation as segments.
 func (x *script) run(msgs []chat.Message, o Options, s shape) ([]jinja.Segment, error) {
@@ -102,9 +108,18 @@ func (x *script) run(msgs []chat.Message, o Options, s shape) ([]jinja.Segment, 
 		}
 		vars[k] = v
 	}
+	if s.reasoning == blocks && !slices.ContainsFunc(msgs, func(m chat.Message) bool { return m.Reasoning != "" }) {
+		s.reasoning = ""
+	}
 	list := make([]any, len(msgs))
 	for i, m := range msgs {
 		list[i] = s.message(m)
+	}
+	if s.toolsInside && len(o.Tools) > 0 {
+		var err error
+		if list, err = withTools(list, o.Tools); err != nil {
+			return nil, err
+		}
 	}
 	vars["messages"], vars["tools"], vars["add_generation_prompt"] = list, nil, o.GenerationPrompt
 	if _, ok := vars["documents"]; !ok {
@@ -132,7 +147,10 @@ func (s shape) message(m chat.Message) jinja.Dict {
 	d := jinja.Dict{{Key: "role", Value: jinja.Authored(m.Role)}}
 	add := func(key string, v any) { d = append(d, jinja.Item{Key: key, Value: v}) }
 	switch {
-	case m.Reasoning != "" && s.reasoning == blocks:
+	case m.Role == chat.Assistant && s.reasoning == blocks:
+		add("content", jinja.Dict{{Key: "blocks", Value: blocksOfMessage(m)}})
+		return d
+	case m.Reasoning != "" && s.reasoning == parts:
 		list := []any{jinja.Dict{{Key: "type", Value: "thinking"}, {Key: "thinking", Value: m.Reasoning}}}
 		if m.Content != "" {
 			list = append(list, jinja.Dict{{Key: "type", Value: "text"}, {Key: "text", Value: m.Content}})
@@ -143,7 +161,7 @@ func (s shape) message(m chat.Message) jinja.Dict {
 	case s.content != absent{}:
 		add("content", s.content)
 	}
-	if m.Reasoning != "" && s.reasoning != "" && s.reasoning != blocks {
+	if m.Reasoning != "" && s.reasoning != "" && s.reasoning != parts {
 		add(s.reasoning, m.Reasoning)
 	}
 	if m.Name != "" {
@@ -171,6 +189,27 @@ func (s shape) message(m chat.Message) jinja.Dict {
 	return d
 }
 
+// blocksOfMessage is an assistant's message as blocks.
+func blocksOfMessage(m chat.Message) (list []any) {
+	for _, b := range []struct{ kind, text string }{{"thoughts", m.Reasoning}, {"response", m.Content}} {
+		if b.text != "" {
+			list = append(list, jinja.Dict{{Key: "type", Value: jinja.Authored(b.kind)}, {Key: "text", Value: b.text}})
+		}
+	}
+	var calls []any
+	for _, c := range m.ToolCalls {
+		args, err := canonical(c.Arguments)
+		if err != nil {
+			args = c.Arguments
+		}
+		calls = append(calls, jinja.Dict{{Key: "name", Value: c.Name}, {Key: "arguments", Value: args}})
+	}
+	if calls != nil {
+		list = append(list, jinja.Dict{{Key: "type", Value: jinja.Authored("tool_calls")}, {Key: "calls", Value: calls}})
+	}
+	return list
+}
+
 // id makes an id of the length that a template demands, always the same.
 func (s shape) id(id string) string {
 	odd := func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9') }
@@ -179,6 +218,29 @@ func (s shape) id(id string) string {
 	}
 	sum := sha256.Sum256([]byte(id))
 	return hex.EncodeToString(sum[:])[:s.ids]
+}
+
+// withTools tells tools in the system message, which is made if there is none.
+func withTools(list []any, tools []chat.Tool) ([]any, error) {
+	texts := make([]string, len(tools))
+	for i, t := range tools {
+		data, err := json.Marshal(struct {
+			Name        string          `json:"name"`
+			Description string          `json:"description,omitempty"`
+			Parameters  json.RawMessage `json:"parameters,omitempty"`
+		}{t.Name, t.Description, t.Parameters})
+		if err == nil {
+			texts[i], err = canonical(string(data))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tool %s: %w", t.Name, err)
+		}
+	}
+	d := jinja.Dict{{Key: "role", Value: jinja.Authored(chat.System)}, {Key: "content", Value: ""}}
+	if first, ok := list[0].(jinja.Dict); ok && first[0].Value == jinja.Authored(chat.System) {
+		d, list = first, list[1:]
+	}
+	return append([]any{append(d, jinja.Item{Key: "tools", Value: "[" + strings.Join(texts, ", ") + "]"})}, list...), nil
 }
 
 // toolVars is tools as templates read them.
@@ -205,8 +267,13 @@ func (x *script) check(msgs []chat.Message, o Options) error {
 	if len(o.Tools) > 0 && !f.tools {
 		return fmt.Errorf("%w: its chat template tells the model nothing of them", ErrTools)
 	}
-	if slices.ContainsFunc(msgs, func(m chat.Message) bool { return len(m.ToolCalls) > 0 }) && !f.calls {
-		return fmt.Errorf("%w: its chat template has no form for calls that were made", ErrTools)
+	for i, m := range msgs {
+		switch {
+		case len(m.ToolCalls) > 0 && !f.calls:
+			return fmt.Errorf("%w: its chat template has no form for calls that were made", ErrTools)
+		case len(m.ToolCalls) > 1 && f.one:
+			return fmt.Errorf("%w in turns of several: message %d has %d calls, and its chat template writes down one", ErrTools, i, len(m.ToolCalls))
+		}
 	}
 	return nil
 }

@@ -89,8 +89,17 @@ func published(t testing.TB) map[string]string {
 var readable = map[string]struct {
 	family string
 	what   string // of content, reasoning, call, calls
-	extra  string // variable set to true
+	extra  string // variable set to true, or name=value
 }{
+	"Apertus-8B-Instruct":                           {"apertus", "content reasoning call calls thought-call", ""},
+	"GigaChat3-10B-A1.8B":                           {"gigachat", "content call", ""},
+	"GigaChat3.1-10B-A1.8B":                         {"gigachat", "content call", ""},
+	"MiniMax-M3":                                    {"minimax3", "content reasoning call calls thought-call", ""},
+	"meetkai-functionary-medium-v3.1":               {"llama3", "content call calls", ""},
+	"meetkai-functionary-medium-v3.2":               {"functionary", "content call calls", ""},
+	"openbmb-MiniCPM5-1B":                           {"minicpm", "content reasoning call calls thought-call", ""},
+	"tencent-Hy3":                                   {"hunyuan", "content reasoning call calls thought-call", "reasoning_effort=high"},
+	"upstage-Solar-Open-100B":                       {"solar", "content reasoning call calls thought-call", ""},
 	"Apriel-1.6-15b-Thinker-fixed":                  {"apriel", "", ""}, // opens its reasoning in the prompt and drops it later
 	"Bielik-11B-v3.0-Instruct":                      {"hermes", "content reasoning call calls", ""},
 	"ByteDance-Seed-OSS":                            {"seed", "content reasoning call calls", ""},
@@ -100,7 +109,7 @@ var readable = map[string]struct {
 	"GLM-4.6":                             {"hermes", "reasoning call", ""},
 	"LFM2.5-8B-A1B":                       {"lfm2", "content reasoning call calls", ""},
 	"MiMo-VL":                             {"hermes", "content call calls", ""},
-	"MiniMax-M2":                          {"minimax", "reasoning", ""},
+	"MiniMax-M2":                          {"minimax", "reasoning thought-call", ""},
 	"Mistral-Small-3.2-24B-Instruct-2506": {"mistral", "content call calls", ""},
 	"NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": {"hermes", "reasoning", ""},
 	"NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use": {"hermes", "call calls", ""},
@@ -141,13 +150,16 @@ func TestPublishedTurns(t *testing.T) {
 			if tmpl.Family() != c.family {
 				t.Fatalf("family %s, want %s", tmpl.Family(), c.family)
 			}
-			tok := tokOf(all[name], "<s>", "</s>", "<seed:eos>", "[e~[")
+			tok := tokOf(all[name], "<s>", "</s>", "<seed:eos>", "[e~[", "<｜hy_eos:opensource｜>", "<｜hy_User:opensource｜>")
 			o := Options{Tools: append(zTools(), chat.Tool{Name: "weather", Description: "d"})}
 			if !tmpl.script.found().tools {
 				o.Tools = nil
 			}
 			if c.extra != "" {
 				o.Extra = map[string]any{c.extra: true}
+			}
+			if name, value, ok := strings.Cut(c.extra, "="); ok {
+				o.Extra = map[string]any{name: value}
 			}
 			for _, what := range strings.Fields(c.what) {
 				publishedTurn(t, tmpl, tok, o, what)
@@ -164,8 +176,11 @@ func publishedTurn(t *testing.T, tmpl *Template, tok markTok, o Options, what st
 	switch what {
 	case "reasoning":
 		m.Reasoning = "Is it 4?\n\nYes."
-	case "call", "calls":
+	case "call", "calls", "thought-call":
 		m = chat.Message{Role: chat.Assistant, ToolCalls: []chat.ToolCall{{Name: "weather", Arguments: args}}}
+		if what == "thought-call" {
+			m.Reasoning = "I look."
+		}
 	}
 	want := turn{content: m.Content, reasoning: m.Reasoning}
 	if what == "calls" {

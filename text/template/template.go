@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -182,13 +183,16 @@ func (t *Template) Check(tok Encoder) error {
 	return nil
 }
 
-// ends is the special token that ends a turn, of a template in Jinja.
+// ends is the special token that ends a turn, of a template in Jinja, or the
+// one that begins the next where a turn has no end; nil: there is none, or more
+// of the turn may follow all that there are.
 func (t *Template) ends(tok Encoder) []string {
 	st, ok := tok.(SpecialEncoder)
 	if !ok {
 		return []string{t.End()}
 	}
-	for _, id := range st.EncodeSpecial(t.script.found().end) {
+	f := t.script.found()
+	for _, id := range st.EncodeSpecial(cmp.Or(f.end, f.next)) {
 		if name, ok := markName(st, id); ok && !t.family.inside(name) {
 			return []string{name}
 		}
