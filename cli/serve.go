@@ -27,6 +27,7 @@ type serving struct {
 	addr, key string
 	origins   []string
 	runs      string // folder that the training page looks into
+	deadline  time.Duration
 	engine    engine.Options
 
 	nextPort bool // the port was not chosen: another will do when it is in use
@@ -42,6 +43,7 @@ func (s *serving) register(c *cobra.Command) {
 	f.StringVar(&s.key, "api-key", "", "key that clients must send as a bearer token")
 	f.StringSliceVar(&s.origins, "origin", nil, "web `origin` whose pages may call the API, as https://name:port; may be given several times")
 	f.StringVar(&s.runs, "runs", "out", "folder whose training runs the page shows, live")
+	f.DurationVar(&s.deadline, "deadline", 0, "longest time a request may take, waiting included; later it ends with 504 (default: none)")
 	engineFlags(c, &s.engine)
 }
 
@@ -124,7 +126,7 @@ func (e *env) serve(ctx context.Context, names []string, s serving) error {
 		defer stop()
 		models = append(models, m)
 	}
-	h, err := server.New(server.Options{Models: models, Key: s.key, Origins: s.origins, Page: web.FS, Runs: pageRuns(s.runs), Log: e.accessLog()})
+	h, err := server.New(server.Options{Models: models, Key: s.key, Origins: s.origins, Page: web.FS, Runs: pageRuns(s.runs), Log: e.accessLog(), Deadline: s.deadline})
 	if err != nil {
 		return err
 	}

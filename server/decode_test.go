@@ -40,7 +40,7 @@ func TestDecodeChat(t *testing.T) {
 		{"roles and parts", `{"messages":[{"role":"developer","content":"d"},{"role":"user","name":"ann","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"assistant","content":"","tool_calls":[]}]}`,
 			chat.Request{Logprobs: -1, Messages: []chat.Message{{Role: chat.System, Content: "d"}, {Role: chat.User, Name: "ann", Content: "ab"}, {Role: chat.Assistant}}}, nil},
 		{"neutral values", `{` + messages + `,"tools":[],"tool_choice":"auto","response_format":{"type": "text"},"store":false,"user":"u","metadata":{"a":"b"},"parallel_tool_calls":true,"service_tier":"auto","length_penalty":1.0}`,
-			chat.Request{Messages: user, Logprobs: -1}, func(c *chatCall) bool { return len(c.ignored) == 0 }},
+			chat.Request{Messages: user, Logprobs: -1, User: "u"}, func(c *chatCall) bool { return len(c.ignored) == 0 }},
 		{"tools", `{` + messages + `,"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true,"x":1}}],"parallel_tool_calls":false}`,
 			chat.Request{Messages: user, Logprobs: -1, Tools: []chat.Tool{{Name: "f", Description: "d", Parameters: json.RawMessage(`{"type":"object"}`)}}},
 			func(c *chatCall) bool {

@@ -76,6 +76,9 @@ func fromModel(err error, requestID string) *apiError {
 			Message: chat.ErrNoTemplate.Error() + "; send it a prompt at /v1/completions"}
 	case errors.Is(err, chat.ErrBusy):
 		return &apiError{Status: http.StatusTooManyRequests, Type: rateLimit, Code: "queue_full", Message: chat.ErrBusy.Error()}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &apiError{Status: http.StatusGatewayTimeout, Type: serverError, Code: "deadline_exceeded",
+			Message: "the request took longer than this server allows: ask for fewer tokens, or again when it is less busy"}
 	case errors.Is(err, context.Canceled):
 		return stopping()
 	}

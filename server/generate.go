@@ -51,7 +51,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *Model, c comm
 		w.Header().Set("X-Weft-Ignored-Fields", header(info.ignored))
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	events, wait := s.generate(ctx, m, jobs)
+	events, wait := s.generate(ctx, info.start, m, jobs)
 	defer wait()
 	defer cancel() // runs before wait: it frees what the jobs hold
 	t := &tally{server: s, model: m, info: info, n: c.n}
@@ -65,14 +65,14 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *Model, c comm
 // generate runs the jobs and sends their deltas as they come; the channel
 // closes after the last. wait returns when no job runs any more; cancel ctx
 // first unless the channel was drained.
-func (s *Server) generate(ctx context.Context, m *Model, jobs []chat.Request) (events <-chan event, wait func()) {
+func (s *Server) generate(ctx context.Context, start time.Time, m *Model, jobs []chat.Request) (events <-chan event, wait func()) {
 	out := make(chan event, 2*parallel)
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range min(parallel, len(jobs)) {
 		wg.Go(func() {
 			for i := range next {
-				s.generateOne(ctx, m, i, jobs[i], out)
+				s.generateOne(ctx, start, m, i, jobs[i], out)
 			}
 		})
 	}
@@ -95,9 +95,9 @@ func (s *Server) generate(ctx context.Context, m *Model, jobs []chat.Request) (e
 	return out, func() { <-done }
 }
 
-// generateOne sends the deltas of one job. A panic of the model ends this
-// request with an error, not the process.
-func (s *Server) generateOne(ctx context.Context, m *Model, i int, job chat.Request, out chan<- event) {
+// generateOne sends the deltas of one job, whose request began at start. A panic
+// of the model ends this request with an error, not the process.
+func (s *Server) generateOne(ctx context.Context, start time.Time, m *Model, i int, job chat.Request, out chan<- event) {
 	send := func(e event) bool {
 		select {
 		case out <- e:
@@ -111,7 +111,13 @@ func (s *Server) generateOne(ctx context.Context, m *Model, i int, job chat.Requ
 			send(event{index: i, err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
 		}
 	}()
-	for d, err := range m.Model.Generate(ctx, job) {
+	limited := ctx // the model's alone: its error still has to be sent
+	if s.opts.Deadline > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithDeadline(ctx, start.Add(s.opts.Deadline))
+		defer cancel()
+	}
+	for d, err := range m.Model.Generate(limited, job) {
 		if !send(event{i, d, err}) || err != nil {
 			return
 		}

@@ -43,6 +43,7 @@ func readCommon(o *object, r *chat.Request) common {
 		r.StopIDs = append(r.StopIDs, tokenID(o, fmt.Sprintf("stop_token_ids[%d]", i), v))
 	}
 	r.IgnoreEOS = o.boolean("ignore_eos")
+	r.User = o.str("user")
 	r.CacheSalt = o.str("cache_salt") // vLLM's
 	return c
 }
@@ -182,7 +183,7 @@ func (o *object) refuse(fields []refused) {
 func neither() []refused {
 	off, on, zero, one, empty := []string{"false"}, []string{"true"}, []string{"0"}, []string{"1", "1.0"}, []string{"{}"}
 	return []refused{
-		{"user", []string{"*"}}, {"metadata", []string{"*"}}, {"safety_identifier", []string{"*"}},
+		{"metadata", []string{"*"}}, {"safety_identifier", []string{"*"}},
 		{"prompt_cache_key", []string{"*"}}, {"prompt_cache_retention", []string{"*"}}, {"cache_prompt", []string{"*"}},
 		{"service_tier", []string{`"auto"`, `"default"`}}, {"store", off},
 		// vLLM

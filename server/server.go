@@ -51,6 +51,7 @@ type Options struct {
 	Hosts    []string      // names accepted in Host without a key, beside loopback's; none
 	Origins  []string      // origins whose pages may call the API, as "https://name:port"; none
 	MaxBody  int64         // bytes of a request body; 16 MiB
+	Deadline time.Duration // longest time a request may take, waiting included; none
 	Shutdown time.Duration // how long Serve waits for running requests when it ends; 10 s
 }
 

@@ -411,6 +411,16 @@ func TestHandlerPanic(t *testing.T) {
 	}
 }
 
+// TestDeadline: a request that takes too long ends with 504, or with an error
+// event when it has begun to stream.
+func TestDeadline(t *testing.T) {
+	s := testServer(t, &fakeModel{words: words("a b c"), block: make(chan struct{})}, func(o *Options) { o.Deadline = time.Millisecond })
+	wantError(t, call(s, "POST", "/v1/chat/completions", hello), 504, "deadline_exceeded", "")
+	if got := call(s, "POST", "/v1/chat/completions", helloStream).Body.String(); !strings.Contains(got, "deadline_exceeded") || strings.Contains(got, "[DONE]") {
+		t.Errorf("the stream ended so: %s", got)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	stats := func() Stats {
 		return Stats{Running: 2, Waiting: 3, PagesFree: 5, PagesUsed: 2, PagesCached: 1, PagesTotal: 8, Preemptions: 1, PrefixQueries: 90, PrefixHits: 64}

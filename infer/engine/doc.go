@@ -7,23 +7,28 @@
 //
 //  1. Generate checks it: params, ids, and that prompt and answer fit the
 //     context and the pool of pages (*ContextError). Nothing is cut off.
-//  2. It waits in a bounded queue, first come first served (ErrBusy when full).
+//  2. It waits in a bounded queue (ErrBusy when full): the tenant that has had
+//     least comes first, among its requests the oldest.
 //  3. Admitted when a batch slot is free and the pages of its whole prompt fit
-//     above the watermark.
+//     above the watermark. It starts behind the longest prefix that the cache
+//     knows; one that begins like a prompt under way waits for its pages.
 //  4. Prefill: its prompt is fed in chunks. Each iteration is one pass over one
 //     flat batch, decodes first, then prompt chunks within Options.Chunk rows.
 //  5. The last prompt row's logits give the first token; sampling uses the
 //     request's own generator.
 //  6. Decode: one row per iteration, its page table growing by a page at a time.
-//  7. Out of pages, the youngest request is preempted: its pages are freed, its
-//     tokens and generator kept; it goes back to the head of the queue and is
-//     computed again. The oldest never waits for a page, so all get done.
+//  7. Out of pages, cached ones are given up first. Then the youngest request is
+//     preempted: its pages are freed, its tokens and generator kept; it goes back
+//     to the head of the queue and is computed again. The oldest never waits for a page, so all get done.
 //  8. The token that meets a stop id or the limit carries Finish and Usage. The
 //     end, a cancelled context or a broken-off range frees the pages before the
 //     next iteration.
 //
 // The same request gives the same tokens and log-probabilities, bit for bit,
-// whatever the batch, Chunk, PageLen or preemptions: rows never mix.
+// whatever the batch, Chunk, PageLen, prefix hits or preemptions: rows never mix.
+//
+// A request's deadline is its context's: past it, waiting or running, it ends
+// with context.DeadlineExceeded before the next iteration.
 //
 // A slow reader never slows the batch: tokens wait in its own stream, at most
 // as many as it asked for. Close lets everything admitted or queued finish.

@@ -63,7 +63,8 @@ type Engine struct {
 	mu      sync.Mutex
 	work    sync.Cond // with mu: queue or closed has changed
 	queue   []*task   // not yet admitted, oldest first
-	inside  int       // requests submitted and not ended
+	tenants map[string]*account
+	inside  int // requests submitted and not ended
 	closed  bool
 	stats   Stats
 	stopped chan struct{}
@@ -118,6 +119,7 @@ func build(m model.Model, o Options) (*Engine, error) {
 	e := &Engine{
 		model: m, opts: o, vocab: info.Vocab, window: o.Pages * o.PageLen, cache: cache,
 		pool: o.Pool, owned: o.Pool == nil, stopped: make(chan struct{}), stats: newStats(),
+		tenants: map[string]*account{},
 	}
 	if info.Context > 0 {
 		e.window = min(e.window, info.Context)
@@ -166,14 +168,18 @@ func (e *Engine) submit(ctx context.Context, r Request) (*task, error) {
 	t := newTask(ctx, r, e.window)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case e.closed:
+	if e.closed {
 		return nil, ErrClosed
-	case e.inside >= e.opts.MaxBatch+e.opts.Queue:
-		e.stats.Rejected++
-		return nil, ErrBusy
+	}
+	t.account = e.account(r.Tenant)
+	if e.inside >= e.opts.MaxBatch+e.opts.Queue {
+		e.stats.Rejected++ // this one or the one it displaces
+		if !e.displace(t.account) {
+			return nil, ErrBusy
+		}
 	}
 	e.inside++
+	t.account.inside++
 	e.stats.PromptTokens += uint64(len(r.Prompt))
 	e.queue = append(e.queue, t)
 	e.work.Signal()

@@ -17,6 +17,7 @@ type Request struct {
 	Stop           []int32       // ids that end the answer; none
 	Logprobs       int           // alternatives per token; 0: the chosen one's alone, -1: none; 0
 	PromptLogprobs bool          // send the prompt back first, with log-probabilities; false
+	Tenant         string        // whose request it is: the queue is fair between tenants; ""
 	Salt           string        // prefixes are shared only between requests of the same salt; ""
 }
 
@@ -79,6 +80,7 @@ func (r *Request) check(vocab, window int) error {
 type task struct {
 	ctx     context.Context
 	req     Request
+	account *account // of its tenant; guarded by the engine's mu
 	stream  stream
 	sampler *sample.Sampler
 
@@ -90,9 +92,8 @@ type task struct {
 
 	cached int // prompt tokens that were there at the first admission
 
-	arrived  time.Time
-	admitted bool      // once at least
-	last     time.Time // of the newest token
+	arrived time.Time
+	last    time.Time // of the newest token
 }
 
 func newTask(ctx context.Context, r Request, window int) *task {

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"weft/compute/op"
 )
@@ -30,7 +31,7 @@ func (e *Engine) reap() {
 	e.queue = slices.DeleteFunc(e.queue, func(t *task) bool {
 		err := t.ctx.Err()
 		if err != nil {
-			e.inside--
+			e.leave(t)
 			e.stats.Cancelled++
 			t.stream.end(err)
 		}
@@ -52,7 +53,7 @@ func (e *Engine) end(t *task, err error) {
 	defer t.stream.end(err) // after the books: who sees the end sees it in Stats
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.inside--
+	e.leave(t)
 	switch {
 	case err == nil:
 		e.stats.Finished++
@@ -65,10 +66,10 @@ func (e *Engine) end(t *task, err error) {
 
 // admit takes tasks into the running set while a slot is free and the pages of
 // all their tokens fit above the watermark, preempted ones first, in order of
-// age. Alone, a task is admitted without a watermark: check has made sure that it fits.
+// age, then those of the tenant that has had least. Alone, a task is admitted without a watermark: check has made sure that it fits.
 func (e *Engine) admit() {
 	for len(e.running) < e.opts.MaxBatch {
-		t := e.next(false)
+		t := e.next()
 		if t == nil {
 			return
 		}
@@ -77,8 +78,10 @@ func (e *Engine) admit() {
 			e.cache.Free(t.seq)
 			return
 		}
-		e.next(true)
-		e.observeWait(t)
+		if !e.unqueue(t) {
+			e.cache.Free(t.seq)
+			continue
+		}
 		e.running = append(e.running, t)
 		err := e.cache.Grow(t.seq, len(t.ids))
 		if err != nil && t.done > 0 { // alone in the pool, and the page that it half shares is one too many
@@ -133,22 +136,42 @@ func (e *Engine) advance(t *task, n int) {
 	}
 }
 
-// next returns the oldest task that is not running, and removes it if take.
-func (e *Engine) next(take bool) *task {
-	from := &e.preempted
-	if len(*from) == 0 {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		from = &e.queue
+// next returns the task whose turn it is; nil: nobody waits.
+func (e *Engine) next() *task {
+	if len(e.preempted) > 0 {
+		return e.preempted[0]
 	}
-	if len(*from) == 0 {
-		return nil
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if i := e.fairest(); i >= 0 {
+		return e.queue[i]
 	}
-	t := (*from)[0]
-	if take {
-		*from = slices.Delete(*from, 0, 1)
+	return nil
+}
+
+// unqueue takes a task that is admitted from where next has found it, and
+// counts what it costs its tenant and what the prefix cache saves. It reports
+// false if the task is gone: displaced by another tenant's.
+func (e *Engine) unqueue(t *task) bool {
+	if len(e.preempted) > 0 {
+		e.preempted = slices.Delete(e.preempted, 0, 1)
+		return true
 	}
-	return t
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := slices.Index(e.queue, t)
+	if i < 0 {
+		return false
+	}
+	e.queue = slices.Delete(e.queue, i, i+1)
+	t.account.served += uint64(t.rest())
+	e.stats.Wait.observe(time.Since(t.arrived))
+	if !e.opts.NoPrefixCache && !t.req.PromptLogprobs {
+		t.cached = t.done
+		e.stats.PrefixQueries += uint64(t.prompt())
+		e.stats.PrefixHits += uint64(t.cached)
+	}
+	return true
 }
 
 // drop ends a running task and frees its pages.

@@ -103,26 +103,11 @@ func (e *Engine) observe(t *task, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.stats.Tokens++
+	t.account.served++
 	if t.last.IsZero() {
 		e.stats.TTFT.observe(now.Sub(t.arrived))
 	} else {
 		e.stats.ITL.observe(now.Sub(t.last))
 	}
 	t.last = now
-}
-
-// observeWait counts a task's first admission and what its prefix saved.
-func (e *Engine) observeWait(t *task) {
-	if t.admitted {
-		return
-	}
-	t.admitted = true
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.stats.Wait.observe(time.Since(t.arrived))
-	if !e.opts.NoPrefixCache && !t.req.PromptLogprobs {
-		t.cached = t.done
-		e.stats.PrefixQueries += uint64(t.prompt())
-		e.stats.PrefixHits += uint64(t.cached)
-	}
 }

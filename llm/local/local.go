@@ -115,6 +115,7 @@ func (m *Model) request(r chat.Request) (req engine.Request, added int, err erro
 		MaxTokens: r.MaxTokens,
 		Stop:      stop,
 		Logprobs:  r.Logprobs,
+		Tenant:    r.User,
 		Salt:      r.CacheSalt,
 		// Without tokens to generate, the prompt's are all there is to wait for.
 		PromptLogprobs: r.Echo && r.Logprobs >= 0 || r.MaxTokens < 0,
