@@ -12,7 +12,8 @@ import (
 // scale leaves no choice (Q8_0, MXFP4 and those without blocks) ignore it. A
 // block whose columns all have importance 0 is encoded as without.
 //
-// The bytes are those of ggml's ggml_quantize_chunk. NaN, infinity and blocks
+// The bytes are those of ggml's ggml_quantize_chunk. Values so small that their
+// scale is zero in float16 become zero, as there. NaN, infinity and blocks
 // whose scale no float16 holds are an error that wraps ErrRange and says where;
 // dst is then spoilt. Sizes that do not fit are a mistake in the caller and
 // panic, as in Decode.
@@ -215,8 +216,9 @@ func encodeQ8_0(b []byte, x, _ []float32, _ float32) bool {
 	return putHalf(b, d)
 }
 
-// integers8 finds d and integers from -127 to 127 with x near d*q. There are
-// up to 32; halves are rounded away from zero.
+// integers8 finds d and integers from -127 to 127 with x near d*q. They are
+// found with the scale before its rounding to float16, by its reciprocal,
+// halves away from zero. Source: quantize_row_q8_0_ref.
 func integers8(q []int8, x []float32) (d float32) {
 	d = abs(farthest(x)) / 127
 	id := inverse(d)

@@ -52,7 +52,7 @@ func (s *affineK) encode(x, importance []float32) (k affineBlock) {
 	}
 	k.d, k.m = FromHalf(ToHalf(k.d)), FromHalf(ToHalf(k.m))
 	for g := range n {
-		d, m := k.d*float32(k.a[g]), k.m*float32(k.b[g])
+		d, m := k.d*float32(k.a[g]), float32(k.m*float32(k.b[g]))
 		if d == 0 {
 			continue // nothing but -m can come out
 		}

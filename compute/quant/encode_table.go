@@ -16,6 +16,7 @@ var below = func() (cells [256]uint8) {
 // nearestInTable is the code of the value of table4 nearest to v, of equals
 // the larger.
 func nearestInTable(v float32) uint8 {
+	v = float32(v) // a product in the caller is rounded before anything is added
 	if v <= table4[0] {
 		return 0
 	}

@@ -9,16 +9,15 @@ const Q8Block = 32
 // Q8Scales is the number of scales, one per block, of a row of n values.
 func Q8Scales(n int) int { return (n + Q8Block - 1) / Q8Block }
 
-// Q8Encode writes the row x as integers q [len(x)] and scales d
+// Q8Encode is Q8_0 with integers and scales apart, as safetensors files and the
+// 8-bit kernel have them, and with a short last block where x is no whole
+// number of them. It writes the row x as integers q [len(x)] and scales d
 // [Q8Scales(len(x))], float16 bits. NaN, infinity and blocks whose scale no
 // float16 holds (a value beyond about 8.3 million) are an error that wraps
 // ErrRange and says where.
 //
 // Encoding what Q8Decode gave yields the same integers and scales again, but
 // for blocks so small (below 4e-6) that their scale is zero in float16.
-//
-// Source: quantize_row_q8_0_ref of ggml. There too the integers are found with
-// the scale before its rounding, by its reciprocal, halves away from zero.
 func Q8Encode(q []int8, d []uint16, x []float32) error {
 	q8Sizes(len(q), len(d), len(x))
 	for b := range d {

@@ -11,9 +11,10 @@ import "math"
 // tinyGroup is the magnitude below which a group counts as zero.
 const tinyGroup = 1e-15
 
-// nearest rounds to an integer, halves to even, for |v| < 2^22.
+// nearest rounds to an integer, halves to even, for |v| < 2^22. The conversion
+// keeps a product in the caller from being fused with the sum.
 func nearest(v float32) int32 {
-	return int32(math.Float32bits(v+3<<22)&0x7fffff) - 1<<22
+	return int32(math.Float32bits(float32(v)+3<<22)&0x7fffff) - 1<<22
 }
 
 func abs(v float32) float32 { return math.Float32frombits(math.Float32bits(v) &^ (1 << 31)) }
@@ -39,7 +40,7 @@ func total(x []float32) (sum float32) {
 // times sqrt(spread + x^2), so that large values count more.
 func emphasis(w, importance, x []float32, spread float32) {
 	for i, v := range x {
-		w[i] = importance[i] * sqrt(spread+float32(v*v))
+		w[i] = importance[i] * sqrt(float32(spread)+float32(v*v))
 	}
 }
 

@@ -3,7 +3,8 @@ package quant
 import "encoding/binary"
 
 // Blocks of 256 values: 8 groups of 32 or 16 groups of 16, each with its own
-// small integer scale beside the float16 of the whole block.
+// small integer scale beside the float16 of the whole block. Conversions to
+// float32 around products keep them from being fused with sums.
 
 // 16 scales, nibbles a (below) and b | 64 bytes of 2 bits | d | m.
 // A half of 128 values takes 32 bytes; byte l holds values l, l+32, l+64, l+96.
@@ -13,7 +14,7 @@ func decodeQ2_K(dst []float32, src []byte) {
 		y, d, m := (*[256]float32)(dst[256*i:]), half(b[80:]), half(b[82:])
 		for g := range 16 {
 			a := b[g]
-			scale, low := d*float32(a&15), m*float32(a>>4)
+			scale, low := d*float32(a&15), float32(m*float32(a>>4))
 			var t [4]float32
 			for q := range t {
 				t[q] = float32(scale*float32(q)) - low
@@ -86,8 +87,8 @@ func decodeQ4_K(dst []float32, src []byte) {
 		y, d, m := (*[256]float32)(dst[256*i:]), half(b[:]), half(b[2:])
 		a, low := scalesQ4((*[12]byte)(b[4:]))
 		for p := range 4 {
-			d0, m0 := d*float32(a[2*p]), m*float32(low[2*p])
-			d1, m1 := d*float32(a[2*p+1]), m*float32(low[2*p+1])
+			d0, m0 := d*float32(a[2*p]), float32(m*float32(low[2*p]))
+			d1, m1 := d*float32(a[2*p+1]), float32(m*float32(low[2*p+1]))
 			out := (*[64]float32)(y[64*p:])
 			for l, v := range (*[32]byte)(b[16+32*p:]) {
 				out[l] = float32(d0*plain4[v&15]) - m0
@@ -106,8 +107,8 @@ func decodeQ5_K(dst []float32, src []byte) {
 		a, low := scalesQ4((*[12]byte)(b[4:]))
 		high := (*[32]byte)(b[16:])
 		for p := range 4 {
-			d0, m0 := d*float32(a[2*p]), m*float32(low[2*p])
-			d1, m1 := d*float32(a[2*p+1]), m*float32(low[2*p+1])
+			d0, m0 := d*float32(a[2*p]), float32(m*float32(low[2*p]))
+			d1, m1 := d*float32(a[2*p+1]), float32(m*float32(low[2*p+1]))
 			out := (*[64]float32)(y[64*p:])
 			for l, v := range (*[32]byte)(b[48+32*p:]) {
 				h := high[l] >> (2 * p)
