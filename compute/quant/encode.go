@@ -34,7 +34,10 @@ func (f Format) Encode(dst []byte, src, weights []float32) error {
 	for at := 0; at < len(src); at += cols {
 		row := src[at : at+cols]
 		if err := l.encodeRow(dst[at/l.values*l.bytes:], row, weights); err != nil {
-			return fmt.Errorf("%w: row %d", err, at/cols)
+			if weights == nil {
+				return err
+			}
+			return fmt.Errorf("row %d: %w", at/cols, err)
 		}
 	}
 	return nil
