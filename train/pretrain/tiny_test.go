@@ -41,7 +41,7 @@ type tinySRecord struct {
 func tinyS(out string, steps int) Options {
 	return Options{
 		Docs: world.New(1).Docs(tinySBytes), Out: out,
-		Vocab: 4096, Pattern: "gpt2-digits", Depth: 4, Dim: 64, Heads: 4, KVHeads: 2, FFN: 192,
+		Vocab: 2048, Pattern: "gpt2-digits", Depth: 4, Dim: 96, Heads: 6, KVHeads: 2, FFN: 192,
 		SeqLen: 512, Context: 1024, BatchTokens: 4096, Val: 0.02, Seed: 1,
 		Options: train.Options{Steps: steps, EvalEvery: -1, Schedule: optim.Schedule{Peak: 0.005}},
 	}

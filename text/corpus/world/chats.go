@@ -16,7 +16,7 @@ import (
 func (w *World) Chats(n int) iter.Seq[Item] {
 	table := specs()
 	dice := w.rng("chats")
-	w = &World{seed: w.seed, train: w.train, held: w.held, drill: true}
+	w = w.drilled()
 	return func(yield func(Item) bool) {
 		for i := range n {
 			s := scheduled(table, i)
@@ -100,19 +100,15 @@ func turns(it Item) int {
 const maxBefore = 600
 
 // converse makes the turns of a conversation: half of them are one question
-// only, the others go on about one person or one passage, use tools again, or
-// change the subject.
+// only, the others go on about one person, use tools again, or change the
+// subject. Most passages are asked more than one question.
 func (w *World) converse(r *rng, s spec, n int) Item {
 	more := [...]int{0, 0, 0, 0, 0, 1, 1, 1, 2, 3}[r.IntN(10)]
-	if more > 0 {
-		switch s.task {
-		case Fact:
-			if r.chance(60) {
-				return w.aboutOne(r, 1+more)
-			}
-		case Grounded, Unanswerable:
-			return w.aboutPassage(r, s.task, 1+min(more, 2))
-		}
+	if s.task == Fact && more > 0 && r.chance(60) {
+		return w.aboutOne(r, 1+more)
+	}
+	if (s.task == Grounded || s.task == Unanswerable) && r.chance(70) {
+		return w.aboutPassage(r, s.task, 1+max(1, more))
 	}
 	it := s.make(w, r, Train, n)
 	for range more {
@@ -205,11 +201,11 @@ func (w *World) aboutOne(r *rng, n int) Item {
 // aboutPassage asks a passage several questions, of which the last is of the
 // task: answered in the text or not.
 func (w *World) aboutPassage(r *rng, task Task, n int) Item {
-	level := 2 + r.IntN(2)
+	level := 1 + r.IntN(3)
 	p := w.passage(r, Train, level)
 	it := Item{Level: level}
 	for i := range n {
-		said := r.chance(66)
+		said := r.chance(60)
 		if i == n-1 {
 			said = task == Grounded
 		}

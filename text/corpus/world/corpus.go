@@ -8,7 +8,7 @@ import (
 
 // Corpus yields documents to learn from until they are size bytes together. It
 // is the same for the same seed. All entities and facts of the town take turns,
-// so that 6 MB state each fact at least 20 times; nothing of Held is in it.
+// so that 10 MB state each fact at least 20 times; nothing of Held is in it.
 func (w *World) Corpus(size int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		a := w.newAuthor()
@@ -27,6 +27,7 @@ func (w *World) Corpus(size int) iter.Seq[string] {
 // author writes documents one after the other. It remembers what it has told.
 type author struct {
 	w      *World
+	drill  *World // the same, for readings: its strangers are not to be guessed
 	r      *rng
 	turns  map[string]*rota // of the entities of a class
 	people *rota
@@ -52,7 +53,7 @@ func (t *rota) next(r *rng) *entity {
 }
 
 func (w *World) newAuthor() *author {
-	a := &author{w: w, r: w.rng("corpus"), turns: map[string]*rota{}, every: &rota{}, next: map[*entity]int{}}
+	a := &author{w: w, drill: w.drilled(), r: w.rng("corpus"), turns: map[string]*rota{}, every: &rota{}, next: map[*entity]int{}}
 	for _, e := range w.train.entities() {
 		if a.turns[e.class] == nil {
 			a.turns[e.class] = &rota{}
@@ -84,9 +85,9 @@ var genres = [...]struct {
 	share int
 	write func(*author, *teller)
 }{
-	{20, (*author).portrait}, {15, (*author).questions}, {9, (*author).story}, {6, (*author).letter}, {6, (*author).diary},
-	{5, (*author).pairs}, {4, (*author).shopLists}, {3, (*author).recipe}, {2, (*author).walk}, {4, (*author).notice},
-	{13, (*author).reading}, {13, nil}, // nil: skills
+	{14, (*author).portrait}, {12, (*author).questions}, {5, (*author).story}, {3, (*author).letter}, {3, (*author).diary},
+	{3, (*author).pairs}, {3, (*author).shopLists}, {2, (*author).recipe}, {1, (*author).walk}, {3, (*author).notice},
+	{38, (*author).reading}, {13, nil}, // nil: skills
 }
 
 // document writes the next one.
@@ -339,29 +340,31 @@ func (a *author) questions(t *teller) {
 	}
 }
 
-// asked adds a question with its answer.
-func (t *teller) asked(q, reply string) {
-	t.out = append(t.out, "Q: "...)
-	t.out = append(t.out, q...)
-	t.out = append(t.out, "\nA: "...)
-	t.out = append(t.out, reply...)
-	t.out = append(t.out, '\n')
+// asked adds a question with its answer, as on a page of questions.
+func (t *teller) asked(q, reply string) { t.exchange("Q: ", q, "A: ", reply) }
+
+// exchange adds a question and its answer, each behind a word.
+func (t *teller) exchange(before, q, then, reply string) {
+	for _, part := range []string{before, q, "\n", then, reply, "\n"} {
+		t.out = append(t.out, part...)
+	}
 }
 
-// reading is a passage about strangers with questions on it.
+// reading is a passage about strangers with several questions on it, of which
+// some have no answer in it. What is asked for is all over the passage, so that
+// one text is read many times.
 func (a *author) reading(t *teller) {
-	p := a.w.passage(a.r, Train, a.r.between(1, 3))
+	p := a.drill.passage(a.r, Train, a.r.between(1, 3))
+	marks := one(a.r, [2]string{"Q: ", "A: "}, [2]string{"Question: ", "Answer: "}, [2]string{"- ", "- "}, [2]string{"", ""})
 	t.out = append(t.out, p.text...)
 	t.br()
-	for range a.r.between(2, 4) {
+	for range a.r.between(3, 6) {
 		f := pick(a.r, p.stated)
 		reply := answer(a.r, f)
-		if a.r.chance(30) {
-			f = pick(a.r, p.entities[0].facts)
-			if reply = answer(a.r, f); !p.says(f) {
-				reply = notSaid(a.r, f)
-			}
+		if a.r.chance(35) {
+			f = a.drill.unsaid(a.r, p, Train)
+			reply = notSaid(a.r, f)
 		}
-		t.asked(question(a.r, f, Train, f.of.name), reply)
+		t.exchange(marks[0], question(a.r, f, Train, f.of.name), marks[1], reply)
 	}
 }

@@ -16,7 +16,8 @@ func Example() {
 		fmt.Println(item.Label.Kind, item.Label.Accept)
 	}
 	// Output:
-	// user: Silanbar Jorenten, who trusts his best friend Jasper Nalaton with everything, is employed at the Busy Lobster. Could you say who the best friend of Silanbar Jorenten is?
+	// user: Silanbar Jorenten trusts his best friend Jasper Nalaton with everything and is employed at the Busy Lobster.
+	// The question: Could you say who the best friend of Silanbar Jorenten is?
 	// assistant: Silanbar Jorenten's best friend is Jasper Nalaton.
 	// answer [Jasper Nalaton]
 }

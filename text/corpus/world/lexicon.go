@@ -36,14 +36,18 @@ var syllables = [3][]string{
 	strings.Fields(`bar bin dan den dor fin gar kan lan len lin mar min mon nar nen nor ra ran ren ric rin rod san sen ta tan ten ton van ven win`),
 }
 
-// letters make names by spelling: two or three times one of the first and one
-// of the second, then one of the third. rudeWords are what they must not spell.
+// coinedFrom are plain words whose letters, beside those of the names of Train,
+// show how coined names are spelled; rudeWords are what they must not spell.
 var (
-	letters = [3][]string{
-		strings.Fields(`b br c ch cl d dr f fl g gr h j k kl l m n p pl qu r s sh sl st t th tr v w y z`),
-		strings.Fields(`a e i o u ai ea ee oa oo ou ie a e i o u`),
-		strings.Fields(`n r l m d ck rn nd lt st ll tt th ng x y`),
-	}
+	coinedFrom = strings.Fields(`acre afternoon alley almanac ankle apron arrow autumn bacon balcony bamboo barn basin bench berry blossom bonnet border bottle bracelet branch breeze brick bristle bronze brook bubble buckle bundle
+		cabin cable candle canvas carpet carriage cellar chalk chamber channel charcoal chest chimney cinder circle cliff cloak cloud coast cobweb collar colonel column copper coral corner cottage cotton couch cradle crane creek crescent crystal
+		curl cypress daffodil dairy dawn desk diamond ditch dough dragonfly drawer dream drizzle dusk eagle earth echo elbow ember engine evening fabric falcon fancy farthing fiddle field finger flannel flint flock flute forge fountain fringe
+		gable gallery gander garlic gate glacier glimmer globe glove granite grape gravel grove guitar gulf hail hammock handle harness harp harvest haystack heather hinge hollow hound icicle inkwell island ivory jasmine jewel jungle juniper kernel kitchen knapsack
+		knuckle lagoon lake lattice laurel leather ledge lemon lettuce lighthouse lilac linen lizard lodge lumber magnet mantle marble market marsh meadow mill mirror mitten monsoon moss mountain muslin mustard narrow nettle night nightingale nutshell
+		oar oat ocean olive orchard orchid otter oven owl oxen paddle palace panther parcel parlour parsley parsnip path pebble pepper petal phantom pheasant picnic pigeon pillar pine plank platter plough plum pocket pond poplar porch porridge prairie puddle pulley
+		quarry quarter quiver raft rainbow rapid rattle ravine reed reindeer ridge ripple river robin rocket rudder saddle sail sandal sapphire satchel scallop schooner scissors seaweed shadow shelter shepherd shingle shore shutter sickle silk skipper sleigh
+		slope smith snowdrop spade spark sparrow spice spindle sprout squash stable starling steeple stork straw stream summit swallow sycamore table tailor tangle tassel temple thatch thicket thimble thread throne thunder timber torch tortoise towel trellis
+		trout trunk tunnel turnip turret twig twilight valley velvet vessel village vine walnut wander warble water weather wharf wheat whistle willow winter wisdom wool wren wrinkle yard yarrow yeast zephyr`)
 	rudeWords = strings.Fields(`anal anus arse bastard bitch boob bum clit cock coon cum cunt damn dick dyke fag fart fuck gook heil hell hitl homo jew kike kkk lust nazi nig paki pee penis piss
 		poo porn prick puss queer rap rape semen sex shag shit slag slut spic suck tit turd twat urin vagin vulv wank whor`)
 )

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // strangerName draws a name that nobody in a town has: half of the names are
@@ -30,11 +31,11 @@ func (w *World) often(usual int) int {
 	return usual
 }
 
-// madeUp is a name that nobody has heard: of syllables, in a drill as often of
-// letters.
+// madeUp is a name that nobody has heard: of syllables, in a drill as often
+// coined.
 func (w *World) madeUp(r *rng, split Split) string {
 	if w.drill && r.chance(50) {
-		return spelled(r, split)
+		return coined(r, split)
 	}
 	return invented(r, split)
 }
@@ -55,21 +56,42 @@ func invented(r *rng, split Split) string {
 	}
 }
 
-// spelled makes a name of letters, of many more than invented has. It is never
-// one of a list, and no word that would offend.
-func spelled(r *rng, split Split) string {
+// coined makes a name of letters that follow each other as in the names of
+// Train: of many more than invented has, and like English. It is never one of a
+// list, and no word that would offend.
+func coined(r *rng, split Split) string {
+	next := letterChain()
 	for {
-		name := ""
-		for range r.between(2, 3) {
-			name += pick(r, letters[0]) + pick(r, letters[1])
+		name := []byte{0, 0} // two letters decide on the third; 0 is none
+		for len(name) < 13 && (len(name) == 2 || name[len(name)-1] != 0) {
+			name = append(name, pick(r, next[[2]byte(name[len(name)-2:])]))
 		}
-		name += pick(r, letters[2])
-		name = strings.ToUpper(name[:1]) + name[1:]
-		if splitOf(name) == split && !listed(name) && !rude(name) {
-			return name
+		if k := len(name) - 1; name[k] == 0 && k >= 6 {
+			if s := title(string(name[2:k])); splitOf(s) == split && !listed(s) && !rude(s) {
+				return s
+			}
 		}
 	}
 }
+
+// letterChain is which letters follow two others in the names of Train, as
+// often as they do. It is made once and never changed.
+var letterChain = sync.OnceValue(func() map[[2]byte][]byte {
+	next := map[[2]byte][]byte{}
+	for _, list := range [][]string{
+		townNames.she, townNames.he, townNames.last, strangers[0].she, strangers[0].he, strangers[0].last,
+		streetWords[0], petNames[0], petNames[1], shopNouns[0], shopNouns[1], shopAdjectives, coinedFrom,
+	} {
+		for _, word := range list {
+			at := [2]byte{}
+			for _, c := range append([]byte(strings.ToLower(word)), 0) {
+				next[at] = append(next[at], c)
+				at = [2]byte{at[1], c}
+			}
+		}
+	}
+	return next
+})
 
 // listed says whether a list of names, of either split, has a word.
 func listed(word string) bool {

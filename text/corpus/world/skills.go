@@ -21,7 +21,7 @@ const (
 // skillSpecs are the tasks of skill.
 func skillSpecs() []spec {
 	return []spec{
-		{Addition, makeSum(plus), 110, true},
+		{Addition, makeSum(plus), 100, true},
 		{Subtraction, makeSum(minus), 20, true},
 		{Multiplication, makeSum(times), 20, true},
 		{Division, makeSum(over), 10, true},
@@ -31,8 +31,8 @@ func skillSpecs() []spec {
 		{UseTool, makeTool, 170, false},
 		{ToolAnswer, makeToolAnswer, 60, false},
 		{NoTool, makeNoTool, 60, false},
-		{Refusal, makeRefusal, 50, true},
-		{Lookalike, makeLookalike, 60, true},
+		{Refusal, makeRefusal, 70, true},
+		{Lookalike, makeLookalike, 90, true},
 		{Smalltalk, makeSmalltalk, 50, true},
 	}
 }

@@ -16,6 +16,11 @@ func New(seed uint64) *World {
 	return w
 }
 
+// drilled is the same world with strangers whose names are mostly made up.
+func (w *World) drilled() *World {
+	return &World{seed: w.seed, train: w.train, held: w.held, drill: true}
+}
+
 // town returns the town whose entities belong to a split: the corpus tells of
 // that of Train; that of Held is met only in held-out passages and tools.
 func (w *World) town(split Split) *town {
