@@ -311,7 +311,7 @@ func TestRefusals(t *testing.T) {
 	l = tiny(t, t.TempDir(), 3)
 	embed := nn.Params(l.Model)[0]
 	embed.Rest(make([]int8, embed.Len()), make([]float32, embed.Value.Rows*quant.Q8Scales(embed.Value.Cols)))
-	if _, err := l.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "model.embed_tokens.weight rests in 8 bits") {
+	if _, err := l.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "model.embed_tokens.weight is at rest") {
 		t.Errorf("a model loaded to serve: %v", err)
 	}
 	for _, o := range []Options{{}, {Steps: 1}, {Steps: -1, Schedule: optim.Schedule{Peak: 1}}, {Steps: 1, Schedule: optim.Schedule{Peak: 1, Kind: "x"}}} {

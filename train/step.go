@@ -15,8 +15,8 @@ import (
 // canTrain refuses a model that was loaded to serve.
 func canTrain(m model.Model) error {
 	for _, p := range nn.Params(m) {
-		if p.Q8 != nil {
-			return fmt.Errorf("train: %s rests in 8 bits, for serving: load the model with zoo.Load to train it", p.Name)
+		if p.AtRest != nil {
+			return fmt.Errorf("train: %s is at rest, for serving: load the model with zoo.Load to train it", p.Name)
 		}
 	}
 	return nil

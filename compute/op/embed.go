@@ -35,19 +35,6 @@ func (p *Pass) Embed(table *tensor.Tensor, ids []int32) *tensor.Tensor {
 	return out
 }
 
-// Embed8 is Embed from a table that rests in 8 bits and is never trained: its
-// row i is column i to the kernel, as in Linear8.
-func (p *Pass) Embed8(table *kernel.Packed8, ids []int32) *tensor.Tensor {
-	checkIDs(ids, table.N)
-	out := p.raw(len(ids), table.K)
-	p.rows(len(ids), func(_, from, to int) {
-		for i := from; i < to; i++ {
-			table.Column(out.Row(i), int(ids[i]))
-		}
-	})
-	return out
-}
-
 // Gather returns the given rows of x, in that order: [len(rows), cols].
 func (p *Pass) Gather(x *tensor.Tensor, rows []int) *tensor.Tensor {
 	out := p.raw(len(rows), x.Cols)

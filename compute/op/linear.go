@@ -28,29 +28,6 @@ func (p *Pass) Linear(x, w *tensor.Tensor, packed *kernel.Packed) *tensor.Tensor
 	return y
 }
 
-// Linear8 is Linear with a weight that rests in 8 bits, [in, out] to the
-// kernel: the bits of Linear with its values. It is never trained; a recording
-// pass hands the gradient on to x.
-func (p *Pass) Linear8(x *tensor.Tensor, w *kernel.Packed8) *tensor.Tensor {
-	if x.Cols != w.K {
-		panic(fmt.Sprintf("op: linear of %d inputs got rows of %d", w.K, x.Cols))
-	}
-	y := p.raw(x.Rows, w.N)
-	kernel.GemmPacked8(p.Pool, y.Data, w.N, kernel.Matrix{Data: x.Data, Stride: w.K}, w, x.Rows, false)
-	if p.Record {
-		p.record(func() {
-			wide := tensor.Tensor{Rows: w.N, Cols: w.K, Data: p.Arena.Raw(w.N * w.K)}
-			p.rows(w.N, func(_, from, to int) {
-				for j := from; j < to; j++ {
-					w.Column(wide.Row(j), j)
-				}
-			})
-			p.linearBackward(x, &wide, y)
-		})
-	}
-	return y
-}
-
 // linearBackward adds dW = dY^T X and dX = dY W.
 func (p *Pass) linearBackward(x, w, y *tensor.Tensor) {
 	in, out := w.Cols, w.Rows

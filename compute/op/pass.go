@@ -51,6 +51,7 @@ type Pass struct {
 	blocks [][]kernel.Block // scratch of Attend: the blocks of each span
 	own    []kernel.Block   // scratch of Attend without a KV
 	jobs   []attnJob        // scratch of Attend
+	panels rowsJob          // scratch of Rows
 }
 
 // New returns a zeroed activation, whose gradient is wanted when the pass

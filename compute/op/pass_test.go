@@ -37,8 +37,8 @@ func TestMisuse(t *testing.T) {
 		"cannot have a KV cache":  func() { (&Pass{Record: true, KV: noKV{}}).New(1, 1) },
 		"token id 7 is outside":   func() { (&Pass{}).Embed(x, []int32{0, 7}) },
 		"linear of 4 inputs":      func() { (&Pass{}).Linear(x, tensor.New(5, 4), nil) },
-		"linear of 1 inputs":      func() { (&Pass{}).Linear8(x, kernel.Pack8([]int8{1}, []float32{1}, 1, 1)) },
-		"token id 1 is outside":   func() { (&Pass{}).Embed8(kernel.Pack8([]int8{1}, []float32{1}, 1, 1), []int32{1}) },
+		"linear of 1 inputs":      func() { (&Pass{}).LinearAtRest(x, Pack8([]int8{1}, []float32{1}, 1, 1)) },
+		"token id 1 is outside":   func() { (&Pass{}).EmbedAtRest(Pack8([]int8{1}, []float32{1}, 1, 1), []int32{1}) },
 		"one target per row":      func() { (&Pass{}).CrossEntropy(x, []int32{1}, 1) },
 		"target 3 is outside the": func() { (&Pass{}).CrossEntropy(x, []int32{1, 3}, 1) },
 	} {
@@ -84,42 +84,5 @@ func TestAccumulation(t *testing.T) {
 	}
 	if w.Grad[0] != 7 {
 		t.Errorf("gradient is %v, want 3+4", w.Grad)
-	}
-}
-
-// TestRestInEightBits: a weight at rest in 8 bits gives the bits of its values,
-// forward as a matrix and as a table, and in the gradient it hands on.
-func TestRestInEightBits(t *testing.T) {
-	const in, out, rows = 70, 45, 4
-	rng := tensor.NewRNG(5)
-	q, d := make([]int8, in*out), make([]float32, 3*out)
-	for i := range q {
-		q[i] = int8(rng.IntN(256) - 128)
-	}
-	for i := range d {
-		d[i] = float32(rng.IntN(1000)) / (1 << 16)
-	}
-	w, rest := tensor.New(out, in), kernel.Pack8(q, d, in, out)
-	for i := range w.Data {
-		w.Data[i] = float32(q[i]) * d[i/in*3+i%in/kernel.Block8]
-	}
-	x := tensor.New(rows, in)
-	rng.FillNormal(x.Data, 1)
-	run := func(linear func(p *Pass) *tensor.Tensor) (y, dx []float32) {
-		p := &Pass{Record: true, Arena: &tensor.Arena{}}
-		x.Grad = []float32{}
-		z := linear(p)
-		z.Grad = append([]float32(nil), z.Data...)
-		p.Backward()
-		return z.Data, x.Grad
-	}
-	y, dx := run(func(p *Pass) *tensor.Tensor { return p.Linear(x, w, nil) })
-	y8, dx8 := run(func(p *Pass) *tensor.Tensor { return p.Linear8(x, rest) })
-	if !sameBits(y, y8) || !sameBits(dx, dx8) {
-		t.Error("a product with the weight in 8 bits, or its gradient, has other bits")
-	}
-	ids := []int32{0, 44, 31, 32, 31}
-	if p := (&Pass{}); !sameBits(p.Embed(w, ids).Data, p.Embed8(rest, ids).Data) {
-		t.Error("rows of the table in 8 bits have other bits")
 	}
 }

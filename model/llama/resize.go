@@ -44,8 +44,8 @@ func (m *Llama) Resized(vocab int, pieces func(id int32) []int32) (*Llama, error
 // fillRows copies the rows of from into the larger to, and sets those that
 // pieces has something for to means of old rows.
 func fillRows(to, from *nn.Param, pieces func(id int32) []int32) error {
-	if from.Q8 != nil {
-		return fmt.Errorf("llama: resize: the matrix rests in 8 bits: load the model in float32")
+	if from.AtRest != nil {
+		return fmt.Errorf("llama: resize: the matrix is at rest, for serving: load the model in float32")
 	}
 	dim, old := from.Value.Cols, from.Value.Rows
 	copy(to.Value.Data, from.Value.Data)

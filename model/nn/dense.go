@@ -9,7 +9,7 @@ import (
 )
 
 // Dense is a matrix W [out, in] with an optional bias [1, out]. In float32 it
-// trains, and serves faster once frozen; at rest in 8 bits it serves.
+// trains, and serves faster once frozen; at rest it serves only.
 type Dense struct {
 	W    *Param
 	Bias *Param // nil: none
@@ -39,8 +39,8 @@ func (d *Dense) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
 		d.Thaw()
 	}
 	var y *tensor.Tensor
-	if d.W.Q8 != nil {
-		y = p.Linear8(x, d.W.Q8)
+	if d.W.AtRest != nil {
+		y = p.LinearAtRest(x, d.W.AtRest)
 	} else {
 		y = p.Linear(x, d.W.Value, d.packed.Load())
 	}
@@ -52,9 +52,9 @@ func (d *Dense) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
 
 // Freeze packs the weight for the kernel: the same bits, less work per pass.
 // Whoever then changes W without a recording pass calls Thaw. A weight at rest
-// in 8 bits is packed already.
+// stays as it is.
 func (d *Dense) Freeze() {
-	if d.W.Q8 != nil {
+	if d.W.AtRest != nil {
 		return
 	}
 	in, out := d.In(), d.Out()

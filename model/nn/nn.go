@@ -10,7 +10,8 @@
 package nn
 
 import (
-	"weft/compute/kernel"
+	"fmt"
+
 	"weft/compute/op"
 	"weft/compute/tensor"
 )
@@ -20,17 +21,24 @@ type Param struct {
 	Value *tensor.Tensor // [out, in] for matrices, [1, n] for vectors
 	Decay bool           // weight decay applies (matrices, not norms)
 
-	// Q8, when set, is the matrix at rest in 8 bits, to serve and not to train:
+	// AtRest, when set, is the matrix in a smaller form, to serve and not to train:
 	// Value then has its shape and no data. Whatever shares the Param, as a tied
-	// head shares the embedding's, works from the same integers.
-	Q8 *kernel.Packed8
+	// head shares the embedding's, works from the same bytes.
+	AtRest op.AtRest
 }
 
 // Rest puts a matrix to rest in 8 bits: q [out, in], with the scales of each
 // row's blocks, d [out, ceil(in/32)].
 func (p *Param) Rest(q []int8, d []float32) {
-	p.Q8 = kernel.Pack8(q, d, p.Value.Cols, p.Value.Rows)
-	p.Value.Data = nil
+	p.RestAs(op.Pack8(q, d, p.Value.Cols, p.Value.Rows))
+}
+
+// RestAs puts a matrix to rest in any form of its shape.
+func (p *Param) RestAs(w op.AtRest) {
+	if out, in := w.Size(); out != p.Value.Rows || in != p.Value.Cols {
+		panic(fmt.Sprintf("nn: a matrix [%d, %d] put to rest as one of [%d, %d]", p.Value.Rows, p.Value.Cols, out, in))
+	}
+	p.AtRest, p.Value.Data = w, nil
 }
 
 // Len is the number of values.
@@ -38,8 +46,8 @@ func (p *Param) Len() int { return p.Value.Rows * p.Value.Cols }
 
 // Bytes is the memory that the values take.
 func (p *Param) Bytes() int {
-	if p.Q8 != nil {
-		return p.Q8.Bytes()
+	if p.AtRest != nil {
+		return p.AtRest.Bytes()
 	}
 	return 4 * len(p.Value.Data)
 }
@@ -70,8 +78,8 @@ func NewEmbedding(vocab, dim int) *Embedding {
 
 // Apply returns [len(ids), dim].
 func (e *Embedding) Apply(p *op.Pass, ids []int32) *tensor.Tensor {
-	if e.Q8 != nil {
-		return p.Embed8(e.Q8, ids)
+	if e.AtRest != nil {
+		return p.EmbedAtRest(e.AtRest, ids)
 	}
 	return p.Embed(e.Value, ids)
 }

@@ -1,8 +1,13 @@
-// Package zoo opens and saves model folders in the Hugging Face layout:
-// config.json beside model.safetensors. It holds the one list of families.
+// Package zoo opens and saves models: folders in the Hugging Face layout
+// (config.json beside model.safetensors), and GGUF files, which hold all of a
+// folder in one. It holds the one list of families.
 //
-// It knows configs and weights; tokenizer files in the same folder are not its
-// business.
+//	Open: a folder as it is; a GGUF as the folder that it stands for
+//	  config.json  --> family, shapes          tokenizer.json, tokenizer_config.json,
+//	  weights      --> model.Model             generation_config.json --> for others to read
+//
+// It knows configs and weights, and how each is spelled in both layouts; what
+// tokenizers and templates mean is the business of package text.
 package zoo
 
 import (
@@ -59,18 +64,25 @@ func Families() []string {
 	return names
 }
 
-// Load opens a model folder. Weights are float32 in memory whatever the file
-// stores. Every weight must be there, in its shape, and nothing else.
-func Load(dir string) (model.Model, error) { return LoadFS(mapfile.Dir(dir)) }
+// Load opens a model: a folder, or what Open takes. Weights are float32 in
+// memory whatever the file stores. Every weight must be there, in its shape, and
+// nothing else.
+func Load(path string) (model.Model, error) {
+	dir, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return LoadFS(dir)
+}
 
 // LoadFS is Load for a folder wherever it lies, such as in the binary.
 func LoadFS(dir fs.FS) (model.Model, error) { return load(dir, false) }
 
 // LoadServing is LoadFS for a model that will not be trained or saved: matrices
-// that the file stores in 8 bits stay so in memory. Logits have the same bits.
+// that the file stores in blocks stay so in memory. Logits have the same bits.
 func LoadServing(dir fs.FS) (model.Model, error) { return load(dir, true) }
 
-func load(dir fs.FS, keep8 bool) (model.Model, error) {
+func load(dir fs.FS, serving bool) (model.Model, error) {
 	path := mapfile.Path(dir, ConfigFile)
 	text, err := fs.ReadFile(dir, ConfigFile)
 	if err != nil {
@@ -80,27 +92,19 @@ func load(dir fs.FS, keep8 bool) (model.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load model: %s: %w", path, err)
 	}
-	f, err := safetensors.OpenFS(dir)
+	f, err := openWeights(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
 	}
 	defer f.Close()
-	if n := values(f); plan.weights > 2*n+1e6 { // before any memory is taken
+	if n := f.values(); plan.weights > 2*n+1e6 { // before any memory is taken
 		return nil, fmt.Errorf("load model: %s describes %.3g weights, but the files beside it hold %.3g values", path, plan.weights, n)
 	}
 	m := plan.build()
-	if err := fill(m, f, keep8); err != nil {
+	if err := fill(m, f, serving); err != nil {
 		return nil, fmt.Errorf("load model: %s: %w", mapfile.Path(dir, "."), err)
 	}
 	return m, nil
-}
-
-func values(f *safetensors.File) (n float64) {
-	for _, name := range f.Names() {
-		info, _ := f.Info(name)
-		n += float64(info.Len())
-	}
-	return n
 }
 
 func parse(text []byte) (plan, error) {
@@ -122,45 +126,49 @@ func parse(text []byte) (plan, error) {
 	return plan{}, fmt.Errorf("%w %q (architectures %q); known: %s", ErrFamily, c.ModelType, c.Architectures, strings.Join(Families(), ", "))
 }
 
-// fill reads every parameter of m from f, matrices in 8 bits as such if keep8.
-func fill(m model.Model, f *safetensors.File, keep8 bool) error {
+// fill reads every parameter of m from f; to serve, matrices stay in the form
+// that f stores.
+func fill(m model.Model, f weights, serving bool) error {
 	var errs []error
 	used := map[string]bool{}
 	for _, p := range nn.Params(m) {
-		used[p.Name] = true
-		errs = append(errs, read(f, p, keep8))
+		used[f.name(p.Name, p.GGUF)] = true
+		errs = append(errs, read(f, p, serving))
 	}
 	m.Walk(func(l nn.Leaf) {
 		if l.Tied { // some writers store the shared matrix twice
-			used[l.Name] = true
+			used[f.name(l.Name, l.GGUF)] = true
 			errs = append(errs, checkTied(m, l, f))
 		}
 	})
-	for _, name := range f.Names() {
-		if !used[name] && !strings.HasSuffix(name, ".rotary_emb.inv_freq") {
+	for _, name := range f.names() {
+		if !used[name] {
 			errs = append(errs, fmt.Errorf("tensor %s is not part of this architecture: does config.json belong to these weights?", name))
 		}
 	}
 	return errors.Join(first(errs, 5)...)
 }
 
-// read fills one parameter; vectors may be stored as [n] or [1, n].
-func read(f *safetensors.File, p nn.Named, keep8 bool) error {
-	info, ok := f.Info(p.Name)
+// read fills one parameter.
+func read(f weights, p nn.Named, serving bool) error {
+	name := f.name(p.Name, p.GGUF)
+	got, ok := f.shape(name)
 	if !ok {
-		return fmt.Errorf("missing tensor %s %v (the file has %d tensors)", p.Name, shape(p), len(f.Names()))
+		return fmt.Errorf("missing tensor %s %v (the file has %d tensors)", name, shape(p), len(f.names()))
 	}
-	if !slices.Equal(info.Shape, shape(p)) {
-		return fmt.Errorf("tensor %s has shape %v, want %v", p.Name, info.Shape, shape(p))
+	if !slices.Equal(got, shape(p)) {
+		return fmt.Errorf("tensor %s has shape %v, want %v", name, got, shape(p))
 	}
-	if keep8 && info.DType == safetensors.Q8 {
-		q, d, err := f.ReadQ8(p.Name)
-		if err == nil {
-			p.Rest(q, d)
+	if serving && p.Decay { // a matrix
+		w, err := f.rest(name)
+		if w != nil && err == nil {
+			p.RestAs(w)
 		}
-		return err
+		if w != nil || err != nil {
+			return err
+		}
 	}
-	return f.Read(p.Name, p.Value.Data)
+	return f.read(name, p.Value.Data)
 }
 
 func shape(p nn.Named) []int {
@@ -172,18 +180,20 @@ func shape(p nn.Named) []int {
 
 // checkTied refuses a stored head that differs from the embedding it is said
 // to share.
-func checkTied(m model.Model, l nn.Leaf, f *safetensors.File) error {
-	info, ok := f.Info(l.Name)
+func checkTied(m model.Model, l nn.Leaf, f weights) error {
+	head := f.name(l.Name, l.GGUF)
+	size, ok := f.shape(head)
 	if !ok {
 		return nil
 	}
-	embed := nn.Params(m)[0].Name // the embedding comes first
-	data, own := make([]float32, info.Len()), make([]float32, info.Len())
-	if err := errors.Join(f.Read(l.Name, data), f.Read(embed, own)); err != nil {
+	n := safetensors.Info{Shape: size}.Len()
+	embed := nn.Params(m)[0] // the embedding comes first
+	data, own := make([]float32, n), make([]float32, n)
+	if err := errors.Join(f.read(head, data), f.read(f.name(embed.Name, embed.GGUF), own)); err != nil {
 		return err
 	}
 	if !slices.Equal(data, own) {
-		return fmt.Errorf("tensor %s differs from the embedding, but tie_word_embeddings is true: set it to false to use both", l.Name)
+		return fmt.Errorf("tensor %s differs from the embedding, but tie_word_embeddings is true: set it to false to use both", head)
 	}
 	return nil
 }
@@ -221,8 +231,8 @@ func save(dir string, m model.Model, tensors []safetensors.Tensor, meta map[stri
 		return fmt.Errorf("save model: family %s cannot write its config", m.Info().Family)
 	}
 	for _, p := range nn.Params(m) {
-		if p.Q8 != nil {
-			return fmt.Errorf("save model: %s rests in 8 bits, for serving: load the model with Load to save it", p.Name)
+		if p.AtRest != nil {
+			return fmt.Errorf("save model: %s is at rest, for serving: load the model with Load to save it", p.Name)
 		}
 	}
 	text, err := c.ConfigJSON()

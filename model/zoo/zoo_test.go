@@ -275,21 +275,21 @@ func TestLoadServing(t *testing.T) {
 		}
 		params := nn.Params(got)
 		for _, p := range params {
-			if (p.Q8 != nil) != p.Decay || p.Q8 != nil && p.Value.Data != nil {
-				t.Errorf("%s: 8 bits %v, %d values in float32", p.Name, p.Q8 != nil, len(p.Value.Data))
+			if (p.AtRest != nil) != p.Decay || p.AtRest != nil && p.Value.Data != nil {
+				t.Errorf("%s: 8 bits %v, %d values in float32", p.Name, p.AtRest != nil, len(p.Value.Data))
 			}
 		}
 		if a, b := nn.Bytes(got), nn.Bytes(wide); b != 4*wide.Info().Params || a >= b {
 			t.Errorf("tied=%v: %d bytes, in float32 %d", tied, a, b)
 		}
-		if err := zoo.Save(t.TempDir(), got, nil); err == nil || !strings.Contains(err.Error(), "rests in 8 bits") {
-			t.Errorf("saving it: error is %v, want one that says it rests in 8 bits", err)
+		if err := zoo.Save(t.TempDir(), got, nil); err == nil || !strings.Contains(err.Error(), "is at rest") {
+			t.Errorf("saving it: error is %v, want one that says it is at rest", err)
 		}
 		plain, err := zoo.LoadServing(os.DirFS(full))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(logits(plain), logits(m)) || nn.Params(plain)[0].Q8 != nil {
+		if !slices.Equal(logits(plain), logits(m)) || nn.Params(plain)[0].AtRest != nil {
 			t.Errorf("tied=%v: a folder in float32 loads differently to serve", tied)
 		}
 	}

@@ -99,3 +99,15 @@ func Int(v any) (int64, bool) {
 	}
 	return 0, false
 }
+
+// IsLaterPart says whether a file's name is that of a part of a split model, and
+// not of the first.
+func IsLaterPart(path string) bool {
+	var no, count int
+	if i := len(path) - len(splitEnd(0, 1)); i < 0 {
+		return false
+	} else if n, err := fmt.Sscanf(path[i:], "-%05d-of-%05d.gguf", &no, &count); err != nil || n != 2 {
+		return false
+	}
+	return no > 1
+}

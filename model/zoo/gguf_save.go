@@ -1,0 +1,327 @@
+package zoo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"weft/compute/op"
+	"weft/compute/par"
+	"weft/compute/quant"
+	"weft/model"
+	"weft/model/nn"
+	"weft/model/weights/gguf"
+	"weft/text/template"
+	"weft/text/tokenizer"
+)
+
+// GGUFOptions say what SaveGGUF writes. The zero value writes float32.
+type GGUFOptions struct {
+	Mix  Mix       // formats of the matrices; f32
+	Name string    // general.name; none
+	Pool *par.Pool // encodes; one thread
+}
+
+// Saved is what SaveGGUF wrote.
+type Saved struct {
+	Bytes   int64
+	Formats map[string]int // tensors by format
+	// Notes say what the file cannot say, or holds in another format than asked
+	// for, one line each.
+	Notes []string
+}
+
+// SaveGGUF writes a model, with the tokenizer and the template of the folder that
+// it came from, as one GGUF file. The file appears whole or not at all; rows are
+// encoded as they are written, so that no second copy of the model is made.
+// Matrices that rest in the format that is wanted keep their bytes.
+func SaveGGUF(path string, m model.Model, files fs.FS, o GGUFOptions) (Saved, error) {
+	if o.Mix.Name == "" {
+		o.Mix = Mixes()[0]
+	}
+	s := saver{GGUFOptions: o, model: m, files: files, saved: Saved{Formats: map[string]int{}}}
+	meta, err := s.metadata()
+	if err != nil {
+		return s.saved, fmt.Errorf("save GGUF: %w", err)
+	}
+	sources, err := s.sources()
+	if err != nil {
+		return s.saved, fmt.Errorf("save GGUF: %w", err)
+	}
+	if err := gguf.Save(path, meta, sources); err != nil {
+		return s.saved, err
+	}
+	st, err := os.Stat(path)
+	if err == nil {
+		s.saved.Bytes = st.Size()
+	}
+	return s.saved, err
+}
+
+// saver is one call of SaveGGUF.
+type saver struct {
+	GGUFOptions
+	model model.Model
+	files fs.FS
+	arch  arch
+	saved Saved
+}
+
+func (s *saver) note(format string, a ...any) {
+	s.saved.Notes = append(s.saved.Notes, fmt.Sprintf(format, a...))
+}
+
+// metadata is all that the file says besides the weights.
+func (s *saver) metadata() ([]gguf.KV, error) {
+	c, ok := s.model.(interface{ ConfigJSON() ([]byte, error) })
+	if !ok {
+		return nil, fmt.Errorf("family %s cannot write its config", s.model.Info().Family)
+	}
+	config, err := c.ConfigJSON()
+	if err != nil {
+		return nil, err
+	}
+	var shape []gguf.KV
+	if s.arch, shape, err = metadata(config); err != nil {
+		return nil, err
+	}
+	meta := []gguf.KV{{Key: "general.architecture", Value: s.arch.name}, {Key: "general.type", Value: "model"}}
+	if s.Name != "" {
+		meta = append(meta, gguf.KV{Key: "general.name", Value: s.Name})
+	}
+	meta = append(meta, gguf.KV{Key: "general.file_type", Value: s.Mix.fileType})
+	if s.Mix.plain.BlockLen() > 1 {
+		meta = append(meta, gguf.KV{Key: "general.quantization_version", Value: uint32(2)})
+	}
+	meta = append(meta, shape...)
+	if g, ok := s.files.(*GGUF); ok {
+		return append(meta, g.passOn(meta)...), nil
+	}
+	words, err := s.words(config)
+	return append(meta, words...), err
+}
+
+// passOn is what a file made of another one says as that does: where it comes
+// from, its tokenizer and its template.
+func (g *GGUF) passOn(have []gguf.KV) (all []gguf.KV) {
+	for _, key := range g.file.Keys() {
+		room, _, _ := strings.Cut(key, ".")
+		known := slices.ContainsFunc(have, func(kv gguf.KV) bool { return kv.Key == key })
+		if known || room != "general" && room != "tokenizer" || key == "general.alignment" || key == "general.quantization_version" {
+			continue
+		}
+		v, _ := g.file.Value(key)
+		all = append(all, gguf.KV{Key: key, Value: v})
+	}
+	return all
+}
+
+// words are the tokenizer and the template of a folder.
+func (s *saver) words(config []byte) ([]gguf.KV, error) {
+	tok, err := tokenizer.LoadFS(s.files)
+	if err != nil {
+		return nil, err
+	}
+	entries, odd, err := tok.GGUF(s.model.Info().Vocab)
+	if err != nil {
+		return nil, err
+	}
+	if odd != "" {
+		s.note("other programs may not read its tokenizer: %s", odd)
+	}
+	var all []gguf.KV
+	for _, e := range entries {
+		all = append(all, gguf.KV(e))
+	}
+	all, err = s.markers(all, config)
+	if err != nil {
+		return nil, err
+	}
+	tmpl, err := template.LoadFS(s.files)
+	if err != nil || tmpl == nil {
+		return all, err
+	}
+	plain, tools := tmpl.Texts()
+	all = append(all, gguf.KV{Key: "tokenizer.chat_template", Value: plain})
+	if tools != "" {
+		all = append(all, gguf.KV{Key: "tokenizer.chat_template.tool_use", Value: tools})
+	}
+	return all, nil
+}
+
+// markers adds the tokens that begin and end a text where config.json or
+// generation_config.json know of more than the tokenizer.
+func (s *saver) markers(all []gguf.KV, config []byte) ([]gguf.KV, error) {
+	type ids struct {
+		BOS any `json:"bos_token_id"`
+		EOS any `json:"eos_token_id"`
+	}
+	var model, generation ids
+	text, err := fs.ReadFile(s.files, "generation_config.json")
+	if err == nil {
+		err = json.Unmarshal(text, &generation)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("generation_config.json: %w", err)
+	}
+	if err := json.Unmarshal(config, &model); err != nil {
+		return nil, err
+	}
+	const prefix, end = "tokenizer.ggml.", "_token_id"
+	have := map[string]uint32{}
+	for _, kv := range all {
+		if id, ok := kv.Value.(uint32); ok && strings.HasSuffix(kv.Key, end) {
+			have[kv.Key] = id
+		}
+	}
+	set := func(key string, id uint32) bool {
+		if _, taken := have[prefix+key+end]; taken {
+			return false
+		}
+		have[prefix+key+end] = id
+		all = append(all, gguf.KV{Key: prefix + key + end, Value: id})
+		return true
+	}
+	for _, id := range idsOf(model.BOS) {
+		set("bos", id)
+	}
+	for _, id := range append(idsOf(model.EOS), idsOf(generation.EOS)...) {
+		if slices.Contains(slices.Collect(maps.Values(have)), id) || set("eos", id) || set("eot", id) || set("eom", id) {
+			continue
+		}
+		s.note("token %d ends a text too, but a GGUF names three such tokens at most", id)
+	}
+	return all, nil
+}
+
+// idsOf reads one id or a list of them.
+func idsOf(v any) (ids []uint32) {
+	switch v := v.(type) {
+	case float64:
+		if v >= 0 {
+			ids = append(ids, uint32(v))
+		}
+	case []any:
+		for _, x := range v {
+			ids = append(ids, idsOf(x)...)
+		}
+	}
+	return ids
+}
+
+// sources are the weights, in the order of Walk.
+func (s *saver) sources() ([]gguf.Source, error) {
+	tied := true
+	s.model.Walk(func(l nn.Leaf) {
+		if l.GGUF == "output.weight" {
+			tied = l.Tied
+		}
+	})
+	var all []gguf.Source
+	odd := map[string][]string{} // matrices that got another format, by format
+	for _, p := range nn.Params(s.model) {
+		f, fits := quant.F32, true
+		if p.Decay { // a matrix
+			f, fits = s.Mix.format(p.GGUF, s.model.Info().Layers, p.Value.Cols, tied)
+		}
+		if !fits {
+			key := fmt.Sprintf("%s (rows of %d)", f, p.Value.Cols)
+			odd[key] = append(odd[key], p.GGUF)
+		}
+		order, err := s.order(p)
+		if err != nil {
+			return nil, err
+		}
+		dims := shape(p)
+		slices.Reverse(dims)
+		s.saved.Formats[f.Name()]++
+		all = append(all, gguf.Source{Name: p.GGUF, Type: gguf.Type(f), Shape: dims, Write: func(w io.Writer) error {
+			return encode(w, p, f, order, s.Pool)
+		}})
+	}
+	for _, key := range slices.Sorted(maps.Keys(odd)) {
+		s.note("blocks do not fit: %d matrices such as %s are stored in %s", len(odd[key]), odd[key][0], key)
+	}
+	return all, nil
+}
+
+// order says which row of a parameter, or value of a bias, each stored one is;
+// nil: in order. It undoes ggufWeights.order.
+func (s *saver) order(p nn.Named) ([]int32, error) {
+	parts := strings.Split(p.GGUF, ".") // blk.N.LEAF.weight
+	if len(parts) != 4 || s.arch.rotary[parts[2]] == "" {
+		return nil, nil
+	}
+	heads := s.model.Info().Heads
+	if s.arch.rotary[parts[2]] == "num_key_value_heads" {
+		heads = s.model.Info().KVHeads
+	}
+	rows := p.Len()
+	if p.Decay {
+		rows = p.Value.Rows
+	}
+	if heads <= 0 || rows%(2*heads) != 0 {
+		return nil, fmt.Errorf("%s: %d rows for %d heads", p.GGUF, rows, heads)
+	}
+	stored := pairs(rows, heads)
+	order := make([]int32, rows)
+	for i, at := range stored {
+		order[at] = int32(i)
+	}
+	return order, nil
+}
+
+// encodeRows is how many rows are encoded at a time.
+const encodeRows = 64
+
+// encode writes a parameter in a format, rows in the given order.
+func encode(w io.Writer, p nn.Named, f quant.Format, order []int32, pool *par.Pool) error {
+	rows, cols := p.Value.Rows, p.Value.Cols
+	if !p.Decay && order != nil {
+		values := make([]float32, cols)
+		for i, from := range order {
+			values[i] = p.Value.Data[from]
+		}
+		return gguf.Floats(w, values)
+	}
+	stride, err := f.RowBytes(cols)
+	if err != nil {
+		return err
+	}
+	rest, _ := p.AtRest.(*op.Rows)
+	buf, wide, errs := make([]byte, encodeRows*stride), make([]float32, encodeRows*cols), make([]error, encodeRows)
+	for from := 0; from < rows; from += encodeRows {
+		n := min(encodeRows, rows-from)
+		pool.Run(n, func(k int) {
+			i, dst, row := from+k, buf[k*stride:(k+1)*stride], wide[k*cols:(k+1)*cols]
+			if order != nil {
+				i = int(order[i])
+			}
+			switch {
+			case rest != nil && rest.Format() == f:
+				copy(dst, rest.Blocks(i))
+				return
+			case p.AtRest != nil:
+				p.AtRest.Row(row, i)
+			default:
+				row = p.Value.Row(i)
+			}
+			if errs[k] = f.Encode(dst, row, nil); errs[k] != nil {
+				errs[k] = fmt.Errorf("row %d: %w", i, errs[k])
+			}
+		})
+		if err := errors.Join(errs[:n]...); err != nil {
+			return err
+		}
+		if _, err := w.Write(buf[:n*stride]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package zoo
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weft/compute/op"
+	"weft/compute/quant"
+	"weft/model/weights/gguf"
+)
+
+// ggufWeights are the tensors of a GGUF in the layout of config.json.
+type ggufWeights struct {
+	*GGUF
+	rotary map[string]int // heads, by the middle of the names of leaves in pairs
+}
+
+// weights are the tensors, to load a model from.
+func (g *GGUF) weights() (weights, error) {
+	c, err := g.configKeys()
+	if err != nil {
+		return nil, err
+	}
+	name, _ := g.text("general.architecture")
+	a, err := archNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	w := ggufWeights{g, map[string]int{}}
+	for leaf, key := range a.rotary {
+		heads, ok := c[key].(int64)
+		if !ok { // as many as queries have
+			heads, _ = c["num_attention_heads"].(int64)
+		}
+		w.rotary[leaf] = int(heads)
+	}
+	return w, nil
+}
+
+// Close leaves the file open: matrices at rest lie in it.
+func (w ggufWeights) Close() error { return nil }
+
+func (w ggufWeights) name(_, gguf string) string { return gguf }
+
+// names leaves out what old files carry and nobody reads.
+func (w ggufWeights) names() []string {
+	var all []string
+	for _, t := range w.file.Tensors() {
+		if t.Name != ropeFactors && !strings.HasSuffix(t.Name, ".attn_rot_embd") && !strings.HasSuffix(t.Name, ".attn_rot_embd.weight") {
+			all = append(all, t.Name)
+		}
+	}
+	return all
+}
+
+// shape turns the sizes around: files have the fastest first.
+func (w ggufWeights) shape(name string) ([]int, bool) {
+	t, ok := w.file.Tensor(name)
+	s := slices.Clone(t.Shape)
+	slices.Reverse(s)
+	return s, ok
+}
+
+func (w ggufWeights) values() (n float64) {
+	for _, t := range w.file.Tensors() {
+		n += float64(t.Len())
+	}
+	return n
+}
+
+// read decodes a tensor, its rows in the order of config.json's layout.
+func (w ggufWeights) read(name string, dst []float32) error {
+	t, _ := w.file.Tensor(name)
+	if err := w.decode(t, dst); err != nil {
+		return err
+	}
+	if order := w.order(t); order != nil {
+		cols := len(dst) / len(order)
+		stored := slices.Clone(dst)
+		for i, from := range order {
+			copy(dst[i*cols:(i+1)*cols], stored[int(from)*cols:])
+		}
+	}
+	return nil
+}
+
+// decode writes the values of a tensor as they are stored.
+func (w ggufWeights) decode(t gguf.Tensor, dst []float32) error {
+	f, err := quant.FromID(uint32(t.Type))
+	if err != nil {
+		return fmt.Errorf("tensor %s: %w", t.Name, err)
+	}
+	if len(dst) != t.Len() {
+		return fmt.Errorf("tensor %s has shape %v, want %d values", t.Name, t.Shape, len(dst))
+	}
+	f.Decode(dst, w.file.Bytes(t))
+	return nil
+}
+
+// order says where a tensor's rows, or the values of a bias, are stored; nil: in
+// order. Inside a head, row i and row half+i are stored as rows 2i and 2i+1
+// (LlamaModel.permute of llama.cpp's convert_hf_to_gguf.py).
+func (w ggufWeights) order(t gguf.Tensor) []int32 {
+	block, leaf, ok := strings.Cut(strings.TrimPrefix(t.Name, "blk."), ".")
+	leaf, kind, _ := strings.Cut(leaf, ".")
+	heads := w.rotary[leaf]
+	if !ok || block == "" || heads == 0 || len(t.Shape) == 0 {
+		return nil
+	}
+	rows := t.Shape[len(t.Shape)-1] // of a bias, [n], its values
+	if kind == "weight" && len(t.Shape) != 2 || rows%(2*heads) != 0 {
+		return nil // of no shape that fill accepts
+	}
+	return pairs(rows, heads)
+}
+
+// pairs lists where each row of a matrix in halves is stored in one of pairs.
+func pairs(rows, heads int) []int32 {
+	dim := rows / heads
+	order := make([]int32, rows)
+	for i := range order {
+		head, j := i/dim*dim, i%dim
+		order[i] = int32(head + 2*(j%(dim/2)) + j/(dim/2))
+	}
+	return order
+}
+
+// rest keeps blocks as they are: those of Q8_0 laid out for the kernel, others
+// where they lie in the file. What the file has in float32 is float32 here.
+func (w ggufWeights) rest(name string) (op.AtRest, error) {
+	t, _ := w.file.Tensor(name)
+	f, err := quant.FromID(uint32(t.Type))
+	if err != nil {
+		return nil, fmt.Errorf("tensor %s: %w", name, err)
+	}
+	data, order := w.file.Bytes(t), w.order(t)
+	switch f {
+	case quant.F32:
+		return nil, nil
+	case quant.Q8_0:
+		q, d, err := eightBits(data, t.Shape[0], t.Shape[1], order)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %s: %w", name, err)
+		}
+		return op.Pack8(q, d, t.Shape[0], t.Shape[1]), nil
+	}
+	return op.NewRows(f, data, t.Shape[1], t.Shape[0], order, w.GGUF)
+}
+
+// eightBits takes blocks of Q8_0 apart: integers, and scales as float32.
+func eightBits(data []byte, cols, rows int, order []int32) (q []int8, d []float32, err error) {
+	stride, err := quant.Q8_0.RowBytes(cols)
+	if err != nil {
+		return nil, nil, err
+	}
+	q, d = make([]int8, 0, rows*cols), make([]float32, 0, rows*quant.Q8Scales(cols))
+	for i := range rows {
+		if order != nil {
+			i = int(order[i])
+		}
+		for row := data[i*stride : (i+1)*stride]; len(row) > 0; row = row[quant.Q8_0.BlockBytes():] {
+			scale := binary.LittleEndian.Uint16(row)
+			if scale&0x7c00 == 0x7c00 {
+				return nil, nil, fmt.Errorf("a scale of row %d is %g, want a finite number", i, quant.FromHalf(scale))
+			}
+			d = append(d, quant.FromHalf(scale))
+			for _, b := range row[2:quant.Q8_0.BlockBytes()] {
+				q = append(q, int8(b))
+			}
+		}
+	}
+	return q, d, nil
+}
