@@ -109,6 +109,9 @@ func (s *script) speak(ctx context.Context, r chat.Request, prompt string, yield
 		}
 		return
 	}
+	if n := len(r.Messages); n > 0 && strings.Contains(r.Messages[n-1].Content, "think") && !s.think(ctx, yield) {
+		return
+	}
 	text, pace := s.answer(r)
 	for i, word := range strings.SplitAfter(text, " ") {
 		select {
@@ -131,6 +134,25 @@ func (s *script) speak(ctx context.Context, r chat.Request, prompt string, yield
 		}
 	}
 	yield(chat.Delta{Finish: chat.FinishStop, Usage: usage}, nil)
+}
+
+// scriptThought is what the model reasons when it is asked to.
+const scriptThought = "First the **bread**, then the mill.\n\nOr <b>neither</b>."
+
+// think says it, slowly; false: the reader is gone.
+func (s *script) think(ctx context.Context, yield func(chat.Delta, error) bool) bool {
+	for _, word := range strings.SplitAfter(scriptThought, " ") {
+		select {
+		case <-ctx.Done():
+			yield(chat.Delta{}, ctx.Err())
+			return false
+		case <-time.After(30 * time.Millisecond):
+		}
+		if !yield(chat.Delta{Reasoning: word}, nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // scriptToken gives word i a probability and two alternatives.

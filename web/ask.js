@@ -55,7 +55,7 @@ async function chatBody(conv, node) {
   body.messages = (before ? upTo(conv, before) : []).map(message).filter(Boolean);
   if (conv.system.trim()) body.messages.unshift({ role: "system", content: conv.system });
   if (node.content) {
-    body.messages.push({ role: "assistant", content: node.content });
+    body.messages.push(message({ ...node, calls: [] }));
     Object.assign(body, { continue_final_message: true, add_generation_prompt: false });
   }
   const tools = (await definitions()).filter((t) => prefs.tools.includes(t.function.name));
@@ -70,6 +70,7 @@ function message(n) {
   if (n.role === "user") return { role: "user", content: n.content };
   if (!n.content && !n.calls?.length) return null;
   const m = { role: "assistant", content: n.content };
+  if (n.reasoning) m.reasoning_content = n.reasoning; // which the model's template keeps or leaves out
   if (n.calls?.length) m.tool_calls = n.calls.map((c) => ({ id: c.id, type: "function", function: { name: c.name, arguments: c.arguments } }));
   return m;
 }
@@ -84,12 +85,11 @@ function textBody(conv, node) {
 }
 
 function take(node, choice, tokens, clock) {
-  const piece = choice.delta?.content ?? choice.text ?? "";
-  if (piece || choice.delta?.tool_calls) clock.first ||= performance.now();
-  if (piece) {
-    clock.pieces++;
-    node.content += piece;
-  }
+  const piece = choice.delta?.content ?? choice.text ?? "", thought = choice.delta?.reasoning_content ?? "";
+  if (piece || thought || choice.delta?.tool_calls) clock.first ||= performance.now();
+  if (piece || thought) clock.pieces++;
+  node.content += piece;
+  if (thought) node.reasoning = (node.reasoning ?? "") + thought;
   if (choice.delta) tokens.chat(choice.logprobs);
   else tokens.text(choice.logprobs);
   for (const part of choice.delta?.tool_calls ?? []) {

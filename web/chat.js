@@ -131,7 +131,7 @@ export class Chat {
 
   // retry asks again where an answer failed: a new version if it had begun.
   retry(node) {
-    if (node.content || node.calls.length) return this.regenerate(node);
+    if (node.content || node.reasoning || node.calls.length) return this.regenerate(node);
     node.error = "";
     this.run(this.conv, node, (note) => { node.error = note.text; });
   }
@@ -156,7 +156,7 @@ export class Chat {
   // reply answers below a message; undo takes everything back if the server
   // refuses the request.
   reply(conv, parent, undo) {
-    const node = tree.add(conv, parent?.id ?? "", "assistant", "", { model: this.hooks.model(), tokens: [], calls: [], finish: "" });
+    const node = tree.add(conv, parent?.id ?? "", "assistant", "", { model: this.hooks.model(), reasoning: "", tokens: [], calls: [], finish: "" });
     this.run(conv, node, (note) => { tree.drop(conv, node); undo(note); });
   }
 
@@ -198,7 +198,7 @@ export class Chat {
       return null;
     }
     if (!("status" in err)) console.error(err); // ours, not the server's
-    const said = node.content.length > begun || node.calls.length > 0, long = overlong(err);
+    const said = node.content.length > begun || node.calls.length > 0 || (!begun && node.reasoning), long = overlong(err);
     if (!said && [400, 404, 413, 422].includes(err.status)) return long ? tooLong(long) : { title: "The server did not take this", text: err.message };
     node.finish = "cut";
     node.error = err.status === 401 ? "This server wants its API key: enter it in the settings, then try again." : err.message;

@@ -9,9 +9,9 @@ const maxNodes = 100_000;
 export const toJSON = (convs) => JSON.stringify({ format, version: 1, conversations: convs }, null, 1) + "\n";
 
 // A line in a message that looks like one of our headings gets a backslash.
-const marker = /^(\\*)## (System|You|Model|Tool(?: .*)?)$/gm;
+const marker = /^(\\*)## (System|You|Reasoning|Model|Tool(?: .*)?)$/gm;
 const guard = (text) => text.replace(marker, "\\$&");
-const unguard = (text) => text.replace(/^\\(\\*## (?:System|You|Model|Tool(?: .*)?))$/gm, "$1");
+const unguard = (text) => text.replace(/^\\(\\*## (?:System|You|Reasoning|Model|Tool(?: .*)?))$/gm, "$1");
 
 export function toMarkdown(conv) {
   const parts = ["# " + conv.title.replace(/\s+/g, " ")];
@@ -20,6 +20,7 @@ export function toMarkdown(conv) {
     if (n.role === "user") parts.push("## You", guard(n.content));
     if (n.role === "tool") parts.push("## Tool " + (n.name ?? ""), guard(n.content));
     if (n.role !== "assistant") continue;
+    if (n.reasoning) parts.push("## Reasoning", guard(n.reasoning));
     parts.push("## Model", guard(n.content));
     for (const c of n.calls ?? []) parts.push("```tool_call\n" + JSON.stringify({ id: c.id, name: c.name, arguments: c.arguments }) + "\n```");
   }
@@ -43,19 +44,21 @@ export function read(text) {
 
 function fromMarkdown(text) {
   const head = /^# (.*)$/m.exec(text);
-  const pieces = text.replaceAll("\r\n", "\n").split(/^## (System|You|Model|Tool(?: .*)?)$/m);
+  const pieces = text.replaceAll("\r\n", "\n").split(/^## (System|You|Reasoning|Model|Tool(?: .*)?)$/m);
   if (pieces.length < 3) throw new Error("the file has no part named \"## You\" or \"## Model\"");
   const conv = newConversation("", "");
-  let last = "";
+  let last = "", reasoning = "";
   for (let i = 1; i < pieces.length; i += 2) {
     const role = pieces[i].split(" ")[0], words = pieces[i + 1].trim();
     if (role === "System") conv.system = unguard(words);
     if (role === "You") last = add(conv, last, "user", unguard(words)).id;
     if (role === "Tool") last = add(conv, last, "tool", unguard(words), { name: pieces[i].slice(5), callId: pendingCall(conv, last) }).id;
+    if (role === "Reasoning") reasoning = unguard(words);
     if (role !== "Model") continue;
     const calls = [];
     const said = words.replace(/(?:^|\n\n)```tool_call\n(.*)\n```(?=\n\n```tool_call|$)/g, (_, json) => { calls.push(callOf(JSON.parse(json), "tool_call")); return ""; });
-    last = add(conv, last, "assistant", unguard(said.trim()), { model: "", tokens: [], calls, finish: "stop" }).id;
+    last = add(conv, last, "assistant", unguard(said.trim()), { model: "", reasoning, tokens: [], calls, finish: "stop" }).id;
+    reasoning = "";
   }
   return named(conv, head?.[1]);
 }
@@ -81,7 +84,8 @@ function fromMessages(messages) {
     else if (m.role === "tool") last = add(conv, last, "tool", words, { callId: text(m.tool_call_id ?? "", where), name: "" }).id;
     else if (m.role === "assistant") {
       const calls = list(m.tool_calls ?? [], where + ".tool_calls").map((c) => callOf({ id: c?.id, ...c?.function }, where));
-      last = add(conv, last, "assistant", words, { model: "", tokens: [], calls, finish: "stop" }).id;
+      const reasoning = text(m.reasoning_content ?? m.reasoning ?? "", where + ".reasoning_content");
+      last = add(conv, last, "assistant", words, { model: "", reasoning, tokens: [], calls, finish: "stop" }).id;
     } else throw new Error(`${where} has the role ${JSON.stringify(m.role)}, want system, user, assistant or tool`);
   });
   return named(conv);
@@ -111,7 +115,7 @@ function conversation(c, i) {
 
 function assistant(n, at) {
   return {
-    model: text(n.model ?? "", at), finish: text(n.finish ?? "stop", at) || "cut", stats: stats(n.stats),
+    model: text(n.model ?? "", at), reasoning: text(n.reasoning ?? "", at), finish: text(n.finish ?? "stop", at) || "cut", stats: stats(n.stats),
     tokens: list(n.tokens ?? [], at).map(([t, units, lp, top]) => [text(t, at), Number(units), Number(lp), list(top, at).map(([a, l]) => [text(a, at), Number(l)])]),
     calls: list(n.calls ?? [], at).map((c) => callOf(c, at)),
   };

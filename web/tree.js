@@ -3,7 +3,7 @@
 //
 //   conversation {id, title, named, created, updated, model, system, pick, nodes: {id: node}}
 //   node {id, parent, role, content, created, pick, ...}
-//     assistant: model, tokens, calls, stats, finish ("" while it is written), error
+//     assistant: model, reasoning, tokens, calls, stats, finish ("" while it is written), error
 //     tool: callId, name
 //
 // pick is the child last looked at; following picks from the root gives the

@@ -1,5 +1,5 @@
-// One message on the screen: its text as prose or as tokens, its versions, what
-// can be done with it, and what it cost.
+// One message on the screen: what was thought, its text as prose or as tokens,
+// its versions, what can be done with it, and what it cost.
 
 import { copy, el, icon, iconButton } from "./dom.js";
 import { count } from "./format.js";
@@ -32,7 +32,7 @@ export class Turn {
     this.body = el("div", { class: "body" });
     this.facts = el("span", { class: "facts" });
     this.drawn = this.fresh();
-    this.root.replaceChildren(...[this.body, this.calls(), this.problem(), this.foot()].filter(Boolean));
+    this.root.replaceChildren(...[this.thoughts(), this.body, this.calls(), this.problem(), this.foot()].filter(Boolean));
     this.grow();
     if (node.role === "assistant" && this.running && !node.content) this.body.classList.add("waiting");
   }
@@ -56,9 +56,25 @@ export class Turn {
       this.drawn = this.fresh();
     }
     if (node.content) this.body.classList.remove("waiting");
+    if (this.thoughts() && !this.thought.isConnected) this.body.before(this.thought);
     this.drawn.update(node.content);
     this.facts.textContent = facts(node);
     if (this.running && node.calls?.length !== this.callsDrawn && !this.root.querySelector("form")) this.draw();
+  }
+
+  // thoughts is the section with the reasoning, null without any. It is the same
+  // element for good, so that it stays open or closed, and is drawn when open.
+  thoughts() {
+    const { node } = this;
+    if (!node.reasoning) return null;
+    if (!this.thought) {
+      const words = el("div", { class: "prose" }), view = new Prose(words);
+      this.thought = el("details", { class: "thought", ontoggle: () => this.thoughts() }, el("summary"), words);
+      this.think = (text) => view.update(text);
+    }
+    this.thought.firstChild.textContent = this.running && !node.content ? "Thinking…" : "Reasoning";
+    if (this.thought.open) this.think(node.reasoning);
+    return this.thought;
   }
 
   // plain shows words as they are; a very long text is folded, not cut.
@@ -84,7 +100,7 @@ export class Turn {
     return el("div", { class: "problem", role: "alert" }, el("p", { text: node.error }),
       el("div", { class: "row" },
         el("button", { type: "button", class: "small", onclick: () => this.chat.retry(node) }, icon("redo"), "Try again"),
-        node.content !== "" && el("span", { class: "soft", text: "What came so far is kept." })));
+        (node.content || node.reasoning) && el("span", { class: "soft", text: "What came so far is kept." })));
   }
 
   foot() {

@@ -18,9 +18,9 @@ await walk("files", {}, async (page) => {
     const conv = newConversation("m", "Be kind.\n## You\nare");
     const u = add(conv, "", "user", "## Model\n\\## You\nhello"), call = { id: "c1", name: "price", arguments: '{"item": "bread"}' };
     add(conv, u.id, "assistant", "another version", { tokens: [], calls: [], finish: "stop" });
-    const a = add(conv, u.id, "assistant", "let me see", { tokens: [["x", 1, -0.5, [["y", -1]]]], calls: [call], finish: "tool_calls", model: "m" });
+    const a = add(conv, u.id, "assistant", "let me see", { reasoning: "Hm.\n\n## Model\nYes.", tokens: [["x", 1, -0.5, [["y", -1]]]], calls: [call], finish: "tool_calls", model: "m" });
     add(conv, add(conv, a.id, "tool", "4 coins", { callId: "c1", name: "price" }).id, "assistant", "# four\n\n```\n## Tool\n```", { tokens: [], calls: [], finish: "stop" });
-    const brief = (c) => JSON.stringify([c.title, c.system, path(c).map((n) => [n.role, n.content, n.callId, n.name, n.calls?.map((k) => [k.id, k.name, k.arguments])])]);
+    const brief = (c) => JSON.stringify([c.title, c.system, path(c).map((n) => [n.role, n.reasoning || "", n.content, n.callId, n.name, n.calls?.map((k) => [k.id, k.name, k.arguments])])]);
     const [json] = read(toJSON([conv])), [md] = read(toMarkdown(conv));
     const wrong = ['{"format":"weft-conversations"', '{"format":"other"}', "{}", "[]", "just words", '{"format":"weft-conversations","version":2}',
       '{"format":"weft-conversations","version":1,"conversations":[{"nodes":{"a":{"id":"a","parent":"a","role":"user","content":"x"}}}]}',
@@ -28,14 +28,14 @@ await walk("files", {}, async (page) => {
       '{"messages":[{"role":"user","content":{"a":1}}]}'];
     return {
       want: brief(conv), json: brief(json), md: brief(md), versions: Object.keys(json.nodes).length, tokens: JSON.stringify(path(json)[1].tokens), sameIDs: Object.keys(json.nodes).some((id) => conv.nodes[id]),
-      openai: path(read('{"messages":[{"role":"system","content":"s"},{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}')[0]).map((n) => n.content).join(),
+      openai: path(read('{"messages":[{"role":"system","content":"s"},{"role":"user","content":"u"},{"role":"assistant","content":"a","reasoning_content":"r"}]}')[0]).map((n) => n.content + (n.reasoning ?? "")).join(),
       taken: wrong.filter((text) => { try { read(text); return true; } catch { return false; } }),
     };
   });
   equal(got.json, got.want, "the conversation by way of JSON");
   equal(got.md, got.want, "the conversation by way of Markdown");
   equal([got.versions, got.tokens, got.sameIDs].join(), '5,[["x",1,-0.5,[["y",-1]]]],false', "versions, tokens and new ids by way of JSON");
-  equal(got.openai, "u,a", "messages of an OpenAI request");
+  equal(got.openai, "u,ar", "messages of an OpenAI request");
   equal(JSON.stringify(got.taken), "[]", "broken files that were taken");
 });
 

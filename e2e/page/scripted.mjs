@@ -140,6 +140,45 @@ await walk("prose", {}, async (page, shot) => {
   equal(await page.evaluate(() => window.broken), undefined, "window.broken as tokens");
 });
 
+await walk("reasoning", {}, async (page, shot) => {
+  await type(page, "think, then long");
+  const thought = last(page).locator("details.thought");
+  await thought.getByText("Thinking…").waitFor();
+  check(!(await thought.evaluate((n) => n.open)), "the reasoning closed at first");
+  await thought.locator("summary").click();
+  await thought.getByText("First the").waitFor();
+  await idle(page);
+  equal(await thought.locator("summary").innerText(), "Reasoning", "the name of the section");
+  check(await thought.evaluate((n) => n.open), "the section still open at the end");
+  equal((await thought.locator(".prose").innerText()).replace(/\s+/g, " "), "First the bread, then the mill. Or <b>neither</b>.", "the reasoning");
+  equal(await thought.locator("strong").innerText(), "bread", "prose in the reasoning");
+  check((await said(page)).startsWith("A sentence of many."), "the answer without its reasoning");
+  check(await last(page).evaluate((n) => n.firstChild.matches("details.thought")), "the section above the answer");
+  await shot("open");
+  await fits(page);
+
+  // the history has it: for the model, in the browser, in files
+  const sent = page.waitForRequest("**/v1/chat/completions");
+  await ask(page, "and now?");
+  equal((await sent).postDataJSON().messages[1].reasoning_content, "First the **bread**, then the mill.\n\nOr <b>neither</b>.", "the reasoning in the next request");
+  equal(await last(page).locator("details.thought").count(), 0, "sections above an answer without reasoning");
+  await page.reload();
+  await turns(page, "user").nth(1).waitFor();
+  await turns(page, "assistant").first().locator("summary").click();
+  await turns(page, "assistant").first().getByText("First the").waitFor();
+  await page.getByRole("button", { name: "Commands for think, then long" }).click({ force: true });
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("menuitem", { name: "Export as Markdown" }).click()]);
+  check(readFileSync(await file.path(), "utf8").includes("## Reasoning\n\nFirst the **bread**"), "the reasoning in the export");
+
+  // stopped while it thinks: the thought is kept
+  await type(page, "think again, slow");
+  await last(page).getByText("Thinking…").waitFor();
+  await page.keyboard.press("Escape");
+  await idle(page);
+  check((await last(page).locator(".facts").innerText()).endsWith("stopped"), "the answer marked as stopped");
+  check((await last(page).locator("details.thought").count()) === 1, "the thought of a stopped answer");
+});
+
 await walk("tokens", {}, async (page, shot) => {
   await ask(page, "one two three four five six");
   await page.getByRole("button", { name: "Token probabilities" }).click();
