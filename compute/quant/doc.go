@@ -5,6 +5,7 @@
 //	  Decode            blocks -> float32, bit for bit what ggml gives
 //	  Encode            float32 -> blocks, byte for byte what ggml writes
 //	  Fit               the format that stands in where rows are no whole blocks
+//	  Grid, Steps, PutCodes  codes that the caller chooses, for scales that are set
 //	Mixture             Q4_K_M: which format each tensor of a model gets
 //	Q8Encode, Q8Decode  Q8_0 with integers and scales apart
 //

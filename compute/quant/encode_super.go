@@ -239,6 +239,13 @@ func encodeQ6_K(b []byte, x, importance []float32, _ float32) bool {
 		b[192+g] = byte(a[g])
 	}
 	recode(&q, x, half(b[208:]), &a, 32)
+	putSixes(b, &q)
+	return ok
+}
+
+// putSixes writes 256 codes of 6 bits: of each half of 128, 64 bytes of low
+// nibbles and 32 bytes of the 2 bits above them.
+func putSixes(b []byte, q *[256]uint8) {
 	for h := range 2 {
 		for l := range 32 {
 			v := q[128*h+l:]
@@ -247,5 +254,4 @@ func encodeQ6_K(b []byte, x, importance []float32, _ float32) bool {
 			b[128+32*h+l] = v[0]>>4 | v[32]>>4<<2 | v[64]>>4<<4 | v[96]>>4<<6
 		}
 	}
-	return ok
 }
