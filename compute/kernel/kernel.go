@@ -11,7 +11,7 @@ type tier uint8
 
 const (
 	generic tier = iota // plain Go
-	avx2                // AVX2 and FMA, 256-bit vectors
+	avx2                // AVX2, FMA and F16C, 256-bit vectors
 	avx512              // AVX-512 F, BW, DQ and VL, 512-bit vectors
 )
 

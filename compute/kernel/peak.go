@@ -18,13 +18,24 @@ const peakSlice = 2 * time.Millisecond
 // whatever else runs on the machine can only lower it.
 func Peak(p *par.Pool, d time.Duration) float64 {
 	t := level()
+	return peak(p, d, func() int64 { return burst(t) })
+}
+
+// IntPeak is Peak for the integer multiplications and additions that GemmInt
+// consists of with weights of a format, counted as two operations per weight.
+func IntPeak(p *par.Pool, f IntFormat, d time.Duration) float64 {
+	t, wide := level(), f.form().wide
+	return peak(p, d, func() int64 { return burstInt(t, wide) })
+}
+
+func peak(p *par.Pool, d time.Duration, burst func() int64) float64 {
 	return bestOf(d, func() float64 {
 		until := time.Now().Add(peakSlice)
 		var total atomic.Int64
 		p.Run(p.Size(), func(int) {
 			var sum int64
 			for time.Now().Before(until) {
-				sum += burst(t)
+				sum += burst()
 			}
 			total.Add(sum)
 		})
@@ -36,6 +47,9 @@ func Peak(p *par.Pool, d time.Duration) float64 {
 //
 //go:noinline
 func burst(t tier) int64 { return fmaBurst(t) }
+
+//go:noinline
+func burstInt(t tier, wide bool) int64 { return intBurst(t, wide) }
 
 // Bandwidth measures for about d how many bytes per second the pool's workers
 // read from memory, the roof of a matrix-vector product: the best of several

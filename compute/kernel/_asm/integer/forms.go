@@ -1,0 +1,172 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// q8 is weights of 8 bits and activations of 16: 16 scales, then by pairs of k
+// [16 columns][2]. Activations are [32]int16 and their scale.
+type q8 struct{}
+
+const q8Unroll = 4 // pairs
+
+func (q8) name() string { return "q8rows" }
+func (q8) record() int  { return 68 }
+func (q8) groups() int  { return 1 }
+func (q8) head() int    { return 0 }
+
+func (q8) start(t *tile) { t.zeroSums() }
+
+func (q8) multiply(t *tile) {
+	t.loop("pairs", 16/q8Unroll, func() {
+		for p := range q8Unroll {
+			if p%2 == 0 {
+				PREFETCHT0(Mem{Base: t.w, Disp: 32 + 32*p + ahead})
+			}
+			for v := range vecs {
+				VPMOVSXBW(Mem{Base: t.w, Disp: 32 + 32*p + 16*v}, t.v[v])
+			}
+			t.step(4*p, maddwd, addd)
+		}
+		ADDQ(Imm(32*q8Unroll), t.w)
+		t.both(t.x, 4*q8Unroll)
+	})
+}
+
+func (f q8) scale(t *tile) {
+	for v := range vecs {
+		VCVTPH2PS(Mem{Base: t.w, Disp: 16*v - 512}, t.v[v])
+	}
+	t.scaled(0, nil)
+	t.store()
+	ADDQ(Imm(32), t.w)
+	t.both(t.x, f.record()-64)
+}
+
+// Activations of 8 bits: [32]int8, a pair of int16 that stands for -8 times
+// their sum, their scale, their sum times the scale.
+const (
+	record8 = 44
+	bias8   = 32
+	scale8  = 36
+	sum8    = 40
+)
+
+// nibbles emits the sums of a block of 4-bit weights, t.w at its 256 bytes:
+// [4][16 columns][4 k], the next 16 k in the upper halves.
+func nibbles(t *tile) {
+	const unroll = 2
+	t.loop("quads", 4/unroll, func() {
+		for q := range unroll {
+			PREFETCHT0(Mem{Base: t.w, Disp: 64*q + ahead})
+			for v := range vecs {
+				VMOVDQU(Mem{Base: t.w, Disp: 64*q + 32*v}, t.v[v])
+				VPAND(low(), t.v[v], t.v[v])
+			}
+			t.step(4*q, maddubsw, addw)
+			for v := range vecs {
+				VMOVDQU(Mem{Base: t.w, Disp: 64*q + 32*v}, t.v[v])
+				VPSRLW(Imm(4), t.v[v], t.v[v])
+				VPAND(low(), t.v[v], t.v[v])
+			}
+			t.step(4*q+16, maddubsw, addw)
+		}
+		ADDQ(Imm(64*unroll), t.w)
+		t.both(t.x, 4*unroll)
+	})
+}
+
+// pairsToInt32 adds the two 16-bit sums of each column.
+func pairsToInt32(s reg.VecVirtual) { VPMADDWD(ones(), s, s) }
+
+// q4 is weights of 4 bits, 8 more than they mean: 16 scales, then nibbles.
+type q4 struct{}
+
+func (q4) name() string { return "q4rows" }
+func (q4) record() int  { return record8 }
+func (q4) groups() int  { return 1 }
+func (q4) head() int    { return 0 }
+
+func (q4) start(t *tile) {
+	for i := range t.sum {
+		VPBROADCASTD(t.X(i, bias8), t.sum[i][0])
+		VMOVDQA(t.sum[i][0], t.sum[i][1])
+	}
+}
+
+func (q4) multiply(t *tile) {
+	ADDQ(Imm(32), t.w)
+	nibbles(t)
+}
+
+func (q4) scale(t *tile) {
+	for v := range vecs {
+		VCVTPH2PS(Mem{Base: t.w, Disp: 16*v - 288}, t.v[v])
+	}
+	t.scaled(scale8-16, pairsToInt32)
+	t.store()
+	t.both(t.x, record8-16)
+}
+
+// k4 is Q4_K. The head is 16 scales d and 16 minima m; a block is 16 bytes a,
+// 16 bytes b and nibbles: the weight is (d*a)q - (m*b).
+type k4 struct{}
+
+func (k4) name() string { return "k4rows" }
+func (k4) record() int  { return record8 }
+func (k4) groups() int  { return 8 }
+func (k4) head() int    { return 64 }
+
+func (k4) start(t *tile) { t.zeroSums() }
+
+func (q k4) multiply(t *tile) {
+	ADDQ(Imm(32), t.w)
+	nibbles(t)
+}
+
+// factors loads head*bytes, the scales or the minima of this block.
+func (k4) factors(t *tile, head, bytes int) {
+	for v := range vecs {
+		VPMOVZXBD(Mem{Base: t.w, Disp: bytes + 8*v - 288}, t.v[v])
+		VCVTDQ2PS(t.v[v], t.v[v])
+		VCVTPH2PS(Mem{Base: t.head, Disp: head + 16*v}, t.tmp)
+		VMULPS(t.v[v], t.tmp, t.v[v])
+	}
+}
+
+func (k k4) scale(t *tile) {
+	k.factors(t, 0, 0)
+	t.scaled(scale8-16, pairsToInt32)
+	k.factors(t, 32, 16)
+	for i := range t.rows {
+		VBROADCASTSS(t.X(i, sum8-16), t.a)
+		for v, s := range t.sum[i] {
+			VFNMADD231PS(t.v[v], t.a, s)
+		}
+	}
+	t.store()
+	t.both(t.x, record8-16)
+}
+
+var constants = map[string]Mem{}
+
+// constant is 32 bytes of a repeated 32-bit pattern in memory.
+func constant(name string, v uint32) Mem {
+	if m, ok := constants[name]; ok {
+		return m
+	}
+	m := GLOBL(name, attr.RODATA|attr.NOPTR)
+	for i := range 8 {
+		DATA(4*i, U32(v))
+	}
+	constants[name] = m
+	return m
+}
+
+func low() Mem       { return constant("intLow", 0x0f0f0f0f) }
+func ones() Mem      { return constant("intOnes", 0x00010001) }
+func oneBytes() Mem  { return constant("intOneBytes", 0x01010101) }
+func magnitude() Mem { return constant("intMagnitude", 0x7fffffff) }

@@ -1,0 +1,245 @@
+// Command integer generates the products with integer weights for amd64:
+//
+//	go run ./integer -out ../integer_amd64.s -stubs ../integer_asm_amd64.go -pkg kernel
+//
+// All of it is AVX2. Every kernel is the same walk over panels of 16 columns,
+// blocks of 32 k and up to six rows; a form says how weights become vectors
+// and how the integer sum of a block is scaled.
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func main() {
+	ConstraintExpr("!purego")
+	product(q8{})
+	product(q4{})
+	product(k4{})
+	quantize16()
+	quantize8()
+	peak("peak16", "VPMADDWD", "VPADDD")
+	peak("peak8", "VPMADDUBSW", "VPADDW")
+	Generate()
+}
+
+const (
+	mostRows = 6
+	vecs     = 2 // vectors of eight columns in a panel
+	ahead    = 1024
+)
+
+// form is one kind of weights.
+type form interface {
+	name() string
+	record() int // bytes of a block of activations
+	groups() int // blocks of 32 k that share a head; 1: there is none
+	head() int   // bytes of that
+	// start sets the sums of a block to zero or to a bias.
+	start(t *tile)
+	// multiply adds up the products of a block, scale adds them to t.c. Together
+	// they move t.w and t.x on to the next block.
+	multiply(t *tile)
+	scale(t *tile)
+}
+
+// tile is the code for one row count. Pointers move on with the blocks.
+type tile struct {
+	rows   int
+	x      [2]reg.Register // activations of rows 0 and 3
+	xs     reg.Register    // bytes from row to row
+	w      reg.Register
+	head   reg.Register    // of a group of blocks
+	c      [2]reg.Register // rows 0 and 3
+	ldc    reg.Register
+	sum    [][vecs]reg.VecVirtual // of this block, by row
+	v      [vecs]reg.VecVirtual   // weights, then scales
+	a, tmp reg.VecVirtual
+	n      reg.Register // inner counter
+	f      form
+}
+
+// product generates the kernel of one form.
+func product(f form) {
+	TEXT(f.name(), NOSPLIT, "func(rows, panels, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s sets or adds to c [rows, 16*panels] the product of rows <= %d of activations and panels of weights,", f.name(), mostRows),
+		fmt.Sprintf("%d*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.", 32*f.groups()))
+	t := tile{f: f, xs: Load(Param("xs"), GP64()), ldc: Load(Param("ldc"), GP64()), w: GP64(), head: GP64(), n: GP64()}
+	for i := range t.x {
+		t.x[i], t.c[i] = GP64(), GP64()
+	}
+	Load(Param("c"), t.c[0])
+	LEAQ(Mem{Base: t.c[0], Index: t.ldc, Scale: 2}, t.c[1])
+	ADDQ(t.ldc, t.c[1])
+	rows := Load(Param("rows"), GP64())
+	for r := mostRows; r > 1; r-- {
+		CMPQ(rows, U8(r))
+		JEQ(LabelRef(fmt.Sprintf("panel%d", r)))
+	}
+	for r := 1; r <= mostRows; r++ {
+		t.rows = r
+		t.panels()
+	}
+}
+
+func argument(name string) Mem {
+	at, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return at.Addr
+}
+
+func (t *tile) label(s string) string { return fmt.Sprintf("%s%d", s, t.rows) }
+
+// at is the address of row i's part of what the pointers p and stride walk.
+func at(p [2]reg.Register, stride reg.Register, i, disp int) Mem {
+	m := Mem{Base: p[i/3], Disp: disp}
+	if i%3 > 0 {
+		m.Index, m.Scale = stride, uint8(i%3)
+	}
+	return m
+}
+
+// X is at disp in the activations of row i, C vector v of its results.
+func (t *tile) X(i, disp int) Mem { return at(t.x, t.xs, i, disp) }
+func (t *tile) C(i, v int) Mem    { return at(t.c, t.ldc, i, 32*v) }
+
+// both moves a pair of pointers, of which few rows use one.
+func (t *tile) both(p [2]reg.Register, by int) {
+	ADDQ(Imm(uint64(by)), p[0])
+	if t.rows > 3 {
+		ADDQ(Imm(uint64(by)), p[1])
+	}
+}
+
+// panels emits the loops over panels and blocks.
+func (t *tile) panels() {
+	f, blocks := t.f, GP64()
+	Label(t.label("panel"))
+	Load(Param("x"), t.x[0])
+	if t.rows > 3 {
+		LEAQ(Mem{Base: t.x[0], Index: t.xs, Scale: 2}, t.x[1])
+		ADDQ(t.xs, t.x[1])
+	}
+	Load(Param("w"), t.w)
+	Load(Param("blocks"), blocks)
+	more := GP8()
+	Load(Param("add"), more)
+	TESTB(more, more)
+	JNZ(LabelRef(t.label("block")))
+	z := YMM()
+	zero(z)
+	for i := range t.rows {
+		for v := range vecs {
+			VMOVUPS(z, t.C(i, v))
+		}
+	}
+	Label(t.label("block"))
+	if f.groups() > 1 {
+		MOVQ(t.w, t.head)
+		ADDQ(Imm(uint64(f.head())), t.w)
+		groups := GP64()
+		MOVQ(U32(uint32(f.groups())), groups)
+		Label(t.label("group"))
+		t.block()
+		DECQ(groups)
+		JNZ(LabelRef(t.label("group")))
+	} else {
+		t.block()
+	}
+	DECQ(blocks)
+	JNZ(LabelRef(t.label("block")))
+	t.both(t.c, 32*vecs)
+	ws := Load(Param("ws"), GP64())
+	ADDQ(ws, argument("w"))
+	DECQ(argument("panels"))
+	JNZ(LabelRef(t.label("panel")))
+	VZEROUPPER()
+	RET()
+}
+
+// block emits the work on 32 k.
+func (t *tile) block() {
+	t.sum = make([][vecs]reg.VecVirtual, t.rows)
+	for i := range t.sum {
+		t.sum[i] = [vecs]reg.VecVirtual{YMM(), YMM()}
+	}
+	t.v, t.a, t.tmp = [vecs]reg.VecVirtual{YMM(), YMM()}, YMM(), YMM()
+	t.f.start(t)
+	t.f.multiply(t)
+	t.f.scale(t)
+}
+
+func (t *tile) zeroSums() {
+	for i := range t.sum {
+		for _, s := range t.sum[i] {
+			zero(s)
+		}
+	}
+}
+
+// loop emits n times body, which knows nothing of its turn.
+func (t *tile) loop(name string, n int, body func()) {
+	MOVQ(U32(uint32(n)), t.n)
+	Label(t.label(name))
+	body()
+	DECQ(t.n)
+	JNZ(LabelRef(t.label(name)))
+}
+
+// step emits sum += v*a for all rows, a the four bytes at disp.
+func (t *tile) step(disp int, multiply, add func(a, b Op, to reg.VecVirtual)) {
+	for i := range t.rows {
+		VPBROADCASTD(t.X(i, disp), t.a)
+		for v := range vecs {
+			to := t.tmp
+			if v == vecs-1 {
+				to = t.a
+			}
+			multiply(t.a, t.v[v], to)
+			add(to, t.sum[i][v], t.sum[i][v])
+		}
+	}
+}
+
+// scaled emits c + sum * v * the activations' scale, into the sums; where
+// prepare is set it makes the sums 32-bit integers first.
+func (t *tile) scaled(disp int, prepare func(sum reg.VecVirtual)) {
+	for i := range t.rows {
+		VBROADCASTSS(t.X(i, disp), t.a)
+		for v, s := range t.sum[i] {
+			if prepare != nil {
+				prepare(s)
+			}
+			VCVTDQ2PS(s, s)
+			VMULPS(t.v[v], t.a, t.tmp)
+			VFMADD213PS(t.C(i, v), t.tmp, s)
+		}
+	}
+}
+
+func (t *tile) store() {
+	for i := range t.rows {
+		for v, s := range t.sum[i] {
+			VMOVUPS(s, t.C(i, v))
+		}
+	}
+}
+
+func maddwd(a, b Op, to reg.VecVirtual)   { VPMADDWD(a, b, to) }
+func maddubsw(a, b Op, to reg.VecVirtual) { VPMADDUBSW(a, b, to) } // b is the unsigned one
+func addd(a, b Op, to reg.VecVirtual)     { VPADDD(a, b, to) }
+func addw(a, b Op, to reg.VecVirtual)     { VPADDW(a, b, to) }
+
+// zero clears a vector register without reading it, so that it is not live
+// before.
+func zero(z reg.Register) {
+	Instruction(&ir.Instruction{Opcode: "VPXOR", Operands: []Op{z, z, z}, Outputs: []Op{z}})
+}

@@ -1,0 +1,117 @@
+package kernel
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"weft/compute/par"
+)
+
+// IntFormat is a block format of GGUF whose weights take part in products as
+// the integers that they are stored as. The number is the type id in files.
+type IntFormat uint8
+
+// The formats; package quant says what their blocks hold.
+const (
+	IntQ4_0 IntFormat = 2
+	IntQ8_0 IntFormat = 8
+	IntQ4_K IntFormat = 12
+)
+
+// Valid reports whether f is one of the constants.
+func (f IntFormat) Valid() bool { return int(f) < len(intForms) && intForms[f].name != "" }
+
+func (f IntFormat) form() *intForm {
+	if !f.Valid() {
+		panic(fmt.Sprintf("kernel: products with integer weights know no format of type id %d", uint8(f)))
+	}
+	return &intForms[f]
+}
+
+// GemmInt computes c = a*b for a [m, k], not transposed, b [k, n] of integers
+// and c [m, n] with row stride ldc. The rows of a are rounded, 32 values at a
+// time, to integers with a float32 scale: of 16 bits beside weights of 8, of 8
+// bits beside weights of 4.
+//
+// The products of a block add up exactly, as integers. Block after block, in
+// ascending k, each element of c is one chain of
+//
+//	c = fma(sum, (scale of the weights)*(scale of the activations), c)
+//	c = fma(-minimum of the weights, sum of the activations, c)   where there is one
+//
+// so its bits depend on its row of a and its column of b alone: not on m, n,
+// threads or blocking, nor, unlike those of Gemm, on the tier. A block of a
+// that holds NaN or an infinity makes its row of c NaN. Nothing is allocated
+// once the scratch memory has its size.
+func GemmInt(p *par.Pool, c []float32, ldc int, a Matrix, b *PackedInt, m int) {
+	Matrix{Data: c, Stride: ldc}.check("c", m, b.N)
+	a.check("a", m, b.K)
+	if a.T {
+		panic("kernel: a transposed left side beside integer weights: its rows are rounded where they lie")
+	}
+	if m <= 0 || b.N <= 0 {
+		return
+	}
+	if b.K <= 0 {
+		for i := range m {
+			clear(c[i*ldc:][:b.N])
+		}
+		return
+	}
+	g := intPool.Get().(*intGemm)
+	g.run(p, c, ldc, a, b, m)
+	intPool.Put(g)
+	runtime.KeepAlive(b)
+}
+
+// A product with integer weights walks panels of intCols columns, and in them
+// slivers of at most intRows rows, whose integer sums of one block stay in
+// registers. Sums over blocks rest in c, which a tile reads and writes once per
+// block; so k can be cut anywhere between blocks.
+const (
+	intBlock = 32 // values of a row that share a scale
+	intCols  = 16
+	intRows  = 6
+
+	intDeep  = 512       // k of a step where rows are many: a step of a panel stays in L1
+	intGroup = 240       // rows of a block, so that a step of theirs stays in L2
+	intWork  = 4096      // least panels * k * (rows+1) of a block: about 0.7 us
+	intCall  = 128 << 10 // bytes of weights of a block: a call ends within microseconds
+)
+
+// intArgs are the operands of a call of the kernel: at most intRows rows and
+// whole panels, deep blocks of the format. Strides of x and w are in bytes.
+type intArgs struct {
+	rows, panels, deep int
+	x                  *byte // rounded activations
+	xs                 int   // from row to row
+	w                  *byte
+	ws                 int // from panel to panel
+	c                  []float32
+	ldc                int
+	add                bool
+}
+
+// intGemm is a product in progress. As gemm it is reused, so that a product
+// allocates nothing.
+type intGemm struct {
+	tier tier
+	a    Matrix
+	b    *PackedInt
+	c    []float32
+	ldc  int
+
+	x          []byte // rounded activations of the rows of this round
+	xs         int
+	m          int // rows of this round
+	each       int // rows that are rounded in a chunk
+	slivers    int
+	rows, cols int // slivers and panels of a block
+	across     int // blocks side by side
+	deep       int // blocks of the format in a call
+
+	round, multiply func(chunk int)
+}
+
+var intPool = sync.Pool{New: func() any { return newIntGemm(level()) }}

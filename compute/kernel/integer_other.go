@@ -1,0 +1,9 @@
+//go:build !amd64 || purego
+
+package kernel
+
+func intTile(_ tier, f *intForm, x *intArgs) { intTileGeneric(f, x) }
+
+func roundBlocks(_ tier, wide bool, dst []byte, x []float32) { roundGeneric(wide, dst, x) }
+
+func intBurst(tier, bool) int64 { return intBurstGeneric() }

@@ -1,0 +1,210 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"weft/compute/par"
+)
+
+// PackedInt is a right-hand matrix [k, n] of integers with scales, in the
+// panels that the kernel reads: [n/16][blocks of k], a block as its intForm
+// says. It takes the bytes that it takes in a file (Q4_K: 2.8 % more, for its
+// scales of 6 bits take 8), and nothing is kept beside it.
+type PackedInt struct {
+	K, N int
+	form *intForm
+	data []byte
+}
+
+// intForm is how a format is laid out and multiplied.
+type intForm struct {
+	name          string
+	values, bytes int  // of a block of one column in a file
+	panel         int  // bytes of a block of a panel
+	wide          bool // activations of 16 bits, not 8
+	// pack writes column col of a panel's block from a block of a file, unpack
+	// its values, bit for bit what the format means.
+	pack   func(dst, src []byte, col int)
+	unpack func(dst []float32, src []byte, col int)
+	// sum adds a block's share of a row to c, from the row's records.
+	sum func(c *[intCols]float32, w []byte, x unsafe.Pointer)
+}
+
+// intForms is indexed by IntFormat. Blocks of a panel are
+//
+//	Q8_0  d [16] float16 | [16 pairs of k][16 columns][2] int8
+//	Q4_0  d [16] float16 | [4][16 columns][4] nibbles, k below and k+16 above
+//	Q4_K  d, m [16] float16 | 8 times: a, b [16] bytes | nibbles as in Q4_0
+var intForms = [...]intForm{
+	IntQ8_0: {"Q8_0", 32, 34, 544, true, packQ8, unpackQ8, sumQ8},
+	IntQ4_0: {"Q4_0", 32, 18, 288, false, packQ4, unpackQ4, sumQ4},
+	IntQ4_K: {"Q4_K", 256, 144, 64 + 8*288, false, packK4, unpackK4, sumK4},
+}
+
+// PackInt lays out a matrix that is stored by columns of b, as a weight [out,
+// in] of a GGUF file is: n rows of k values in blocks, k a multiple of a
+// block's values. Large matrices live outside the Go heap, on huge pages, until
+// the result is garbage.
+func PackInt(p *par.Pool, f IntFormat, blocks []byte, k, n int) *PackedInt {
+	form := f.form()
+	if k < 0 || n < 0 || k%form.values != 0 || len(blocks) != k/form.values*form.bytes*n {
+		panic(fmt.Sprintf("kernel: %d bytes of %s for a matrix [%d, %d], want %d for each %d values of k", len(blocks), form.name, k, n, form.bytes, form.values))
+	}
+	row := k / form.values * form.bytes
+	return packInt(p, form, k, n, func(dst []byte, j, b int) {
+		form.pack(dst, blocks[j*row+b*form.bytes:][:form.bytes], j%intCols)
+	})
+}
+
+// PackInt8 is PackInt of Q8_0 whose integers and scales lie apart: column j is
+// q[j*k:][:k] with the scales d[j*ceil(k/32):], which are float16 in value; any
+// other scale panics. k need not be a multiple of 32.
+func PackInt8(q []int8, d []float32, k, n int) *PackedInt {
+	blocks := ceilDiv(k, intBlock)
+	if len(q) != k*n || len(d) != blocks*n {
+		panic(fmt.Sprintf("kernel: %d integers and %d scales for a matrix [%d, %d], want %d and %d", len(q), len(d), k, n, k*n, blocks*n))
+	}
+	return packInt(nil, &intForms[IntQ8_0], k, n, func(dst []byte, j, b int) {
+		var block [34]byte
+		binary.LittleEndian.PutUint16(block[:], exactHalf(d[j*blocks+b]))
+		for l, x := range q[j*k+b*intBlock : j*k+min((b+1)*intBlock, k)] {
+			block[2+l] = byte(x)
+		}
+		packQ8(dst, block[:], j%intCols)
+	})
+}
+
+// packInt lays out a matrix block by block: fill writes block b of column j
+// into its block of a panel.
+func packInt(p *par.Pool, form *intForm, k, n int, fill func(dst []byte, j, b int)) *PackedInt {
+	w := &PackedInt{K: k, N: n, form: form}
+	panels := ceilDiv(n, intCols)
+	if size := panels * w.stride(); size > 0 {
+		w.data = bytesOf(alloc(w, size/4))
+	}
+	p.Run(panels, func(i int) {
+		for b := range w.blocks() {
+			dst := w.block(i, b)
+			for j := i * intCols; j < min((i+1)*intCols, n); j++ {
+				fill(dst, j, b)
+			}
+		}
+	})
+	return w
+}
+
+// blocks is how many blocks of the format k has, stride the bytes of a panel.
+func (w *PackedInt) blocks() int { return ceilDiv(w.K, w.form.values) }
+func (w *PackedInt) stride() int { return w.blocks() * w.form.panel }
+
+func (w *PackedInt) block(panel, b int) []byte {
+	return w.data[panel*w.stride()+b*w.form.panel:][:w.form.panel]
+}
+
+// Bytes is the memory that the packed matrix takes.
+func (w *PackedInt) Bytes() int { return len(w.data) }
+
+// Column writes column j of the matrix, K values, into dst: the float32 values
+// that the format stands for.
+func (w *PackedInt) Column(dst []float32, j int) {
+	if len(dst) != w.K || j < 0 || j >= w.N {
+		panic(fmt.Sprintf("kernel: column %d into %d values of a matrix [%d, %d]", j, len(dst), w.K, w.N))
+	}
+	for b := range w.blocks() {
+		to := dst[b*w.form.values:]
+		w.form.unpack(to[:min(len(to), w.form.values)], w.block(j/intCols, b), j%intCols)
+	}
+}
+
+// half widens a float16, the first two bytes of b.
+func half(b []byte) float32 {
+	h := binary.LittleEndian.Uint16(b)
+	bits := math.Float32bits(math.Float32frombits(uint32(h&0x7fff)<<13) * 0x1p112)
+	if h&0x7c00 == 0x7c00 { // infinite or NaN
+		bits |= 0xff << 23
+	}
+	return math.Float32frombits(bits | uint32(h>>15)<<31)
+}
+
+// exactHalf is the float16 of the same value.
+func exactHalf(f float32) uint16 {
+	bits := math.Float32bits(f)
+	h := uint16(bits >> 16 & 0x8000)
+	if x := math.Float32bits(math.Float32frombits(bits&^(1<<31)) * 0x1p-112); x>>13 < 0x7c00 {
+		h |= uint16(x >> 13)
+	}
+	var b [2]byte
+	binary.LittleEndian.PutUint16(b[:], h)
+	if half(b[:]) != f {
+		panic(fmt.Sprintf("kernel: a scale of %g is no float16", f))
+	}
+	return h
+}
+
+// d | 32 bytes
+func packQ8(dst, src []byte, col int) {
+	copy(dst[2*col:2*col+2], src)
+	for p := range 16 {
+		to, from := dst[32+32*p+2*col:], src[2+2*p:]
+		to[0], to[1] = from[0], from[1]
+	}
+}
+
+func unpackQ8(dst []float32, src []byte, col int) {
+	d := half(src[2*col:])
+	for l := range dst {
+		dst[l] = d * float32(int8(src[32+32*(l/2)+2*col+l%2]))
+	}
+}
+
+// d | 16 bytes of nibbles, value j below and j+16 above
+func packQ4(dst, src []byte, col int) {
+	copy(dst[2*col:2*col+2], src)
+	for j := range 4 {
+		copy(dst[32+64*j+4*col:][:4], src[2+4*j:])
+	}
+}
+
+func unpackQ4(dst []float32, src []byte, col int) {
+	d := half(src[2*col:])
+	for l := range dst {
+		dst[l] = d * float32(int(nibble(src[32:], col, l))-8)
+	}
+}
+
+// nibble is the weight at depth l of a block of 32.
+func nibble(src []byte, col, l int) byte { return src[64*(l%16/4)+4*col+l%4] >> (l / 16 * 4) & 15 }
+
+// d | m | 12 bytes of scales | 128 bytes of nibbles: 32 bytes hold a group
+// below and the next one above.
+func packK4(dst, src []byte, col int) {
+	copy(dst[2*col:2*col+2], src)
+	copy(dst[32+2*col:32+2*col+2], src[2:])
+	s := src[4:16]
+	for g := range 8 {
+		group := dst[64+288*g:][:288]
+		if g < 4 {
+			group[col], group[16+col] = s[g]&63, s[g+4]&63
+		} else {
+			group[col], group[16+col] = s[g+4]&15|s[g-4]>>6<<4, s[g+4]>>4|s[g]>>6<<4
+		}
+		shift, q := g%2*4, src[16+g/2*32:][:32]
+		for j := range 4 {
+			low := binary.LittleEndian.Uint32(q[4*j:]) >> shift & 0x0f0f0f0f
+			high := binary.LittleEndian.Uint32(q[16+4*j:]) >> shift & 0x0f0f0f0f
+			binary.LittleEndian.PutUint32(group[32+64*j+4*col:], low|high<<4)
+		}
+	}
+}
+
+func unpackK4(dst []float32, src []byte, col int) {
+	d, m := half(src[2*col:]), half(src[32+2*col:])
+	for l := range dst {
+		group := src[64+288*(l/32):]
+		scale, low := d*float32(group[col]), float32(m*float32(group[16+col]))
+		dst[l] = float32(scale*float32(nibble(group[32:], col, l%32))) - low
+	}
+}
