@@ -12,6 +12,7 @@ import (
 
 	"weft/compute/kernel"
 	"weft/compute/par"
+	"weft/compute/quant"
 	"weft/compute/tensor"
 )
 
@@ -44,10 +45,15 @@ func measureRoofline(pool *par.Pool) roofline {
 // timed by the hundred.
 const sampleTime = 5 * time.Millisecond
 
-// compute measures work bound by arithmetic, flop per run of fn. Each sample is
-// held to the peak of the two milliseconds after it: on a shared machine the
-// peak of another moment says nothing. Speed and share are medians.
+// compute measures work bound by multiply-adds of float32, flop per run of fn.
 func (r roofline) compute(name string, flop float64, d time.Duration, fn func()) measurement {
+	return r.arithmetic(name, flop, d, fn, func() float64 { return kernel.Peak(r.pool, 0) })
+}
+
+// arithmetic measures work bound by some arithmetic, ops of it per run of fn.
+// Each sample is held to the peak of the two milliseconds after it: on a shared
+// machine the peak of another moment says nothing. Speed and share are medians.
+func (r roofline) arithmetic(name string, ops float64, d time.Duration, fn func(), peak func() float64) measurement {
 	fn()
 	start := time.Now()
 	fn()
@@ -58,9 +64,9 @@ func (r roofline) compute(name string, flop float64, d time.Duration, fn func())
 		for range runs {
 			fn()
 		}
-		speed := flop * float64(runs) / time.Since(t).Seconds()
+		speed := ops * float64(runs) / time.Since(t).Seconds()
 		speeds = append(speeds, speed/1e9)
-		shares = append(shares, speed/kernel.Peak(r.pool, 0))
+		shares = append(shares, speed/peak())
 	}
 	return measurement{name, r.pool.Size(), middle(speeds), "GFLOP/s", middle(shares), "FMA peak", ""}
 }
@@ -140,7 +146,7 @@ more since writes do not wait. On a shared machine compare shares, not speeds.`,
 }
 
 // benchLines is about how many lines a whole run prints, for the bar.
-const benchLines = 39
+const benchLines = 49
 
 func (e *env) bench(ctx context.Context, only, dir string, each time.Duration, show func(measurement)) error {
 	pool := e.pool()
@@ -216,17 +222,41 @@ func benchKernels(ctx context.Context, r roofline, each time.Duration, show func
 	show(r.memory("matrix-vector 32768x2048", 4*n*k, each, func() {
 		kernel.GemmPacked(r.pool, y, n, kernel.Matrix{Data: x, Stride: k}, w, 1, false)
 	}))
-	q := make([]int8, n*k)
-	for i := range q {
-		q[i] = int8(i * 37)
-	}
-	w8 := kernel.Pack8(q, random(n*k/kernel.Block8), k, n)
-	show(r.memory("matrix-vector 32768x2048, 8 bits", float64(w8.Bytes()), each, func() {
-		kernel.GemmPacked8(r.pool, y, n, kernel.Matrix{Data: x, Stride: k}, w8, 1, false)
-	}))
+	benchIntegers(r, each, random, show)
 	benchAttention(r, each, random, show)
 	benchVectors(r, each, random, show)
 	return ctx.Err()
+}
+
+// benchIntegers measures products with weights that stay integers: one row
+// against the bandwidth, as generation has it, and many against the peak of
+// the instructions that they consist of.
+func benchIntegers(r roofline, each time.Duration, random func(int) []float32, show func(measurement)) {
+	const n, k, rows = 5632, 2048, 512
+	x, y := kernel.Matrix{Data: random(rows * k), Stride: k}, make([]float32, rows*n)
+	for _, f := range []quant.Format{quant.Q8_0, quant.Q4_0, quant.Q4_K} {
+		stride, _ := f.RowBytes(k)
+		row := make([]byte, stride)
+		if err := f.Encode(row, random(k), nil); err != nil {
+			panic(err) // of normal values
+		}
+		pack := func(n int) *kernel.PackedInt {
+			w, err := kernel.PackInt(r.pool, kernel.IntFormat(f), k, n, func(int) []byte { return row })
+			if err != nil {
+				panic(err)
+			}
+			return w
+		}
+		tall, w := pack(16*n), pack(n)
+		show(r.memory(fmt.Sprintf("matrix-vector %dx%d, %s", 16*n, k, f), float64(tall.Bytes()), each, func() {
+			kernel.GemmInt(r.pool, y, 16*n, x, tall, 1)
+		}))
+		line := r.arithmetic(fmt.Sprintf("product %dx%dx%d, %s", rows, n, k, f), 2*rows*n*k, each, func() {
+			kernel.GemmInt(r.pool, y, n, x, w, rows)
+		}, func() float64 { return kernel.IntPeak(r.pool, kernel.IntFormat(f), 0) })
+		line.Unit, line.Of = "GOP/s", "integer peak"
+		show(line)
+	}
 }
 
 // benchAttention counts the causal half only: 4*D FLOP per pair forward, 10*D

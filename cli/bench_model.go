@@ -93,8 +93,10 @@ func benchServing(ctx context.Context, r roofline, dir string, each time.Duratio
 	// Forward only, and only the last row is projected to the vocabulary.
 	head := 2 * float64(info.Dim) * float64(info.Vocab)
 	flop := (train.FlopsPerToken(m, prompt)/3-head)*float64(prompt) + head
+	seed := uint64(0) // another prompt each time: none is in the prefix cache
 	line := r.compute(fmt.Sprintf("prefill, %d tokens", prompt), flop, each, func() {
-		_, _ = generate(ctx, eng, engine.Request{Prompt: randomIDs(prompt, info.Vocab, 1), MaxTokens: 1, Logprobs: -1})
+		seed++
+		_, _ = generate(ctx, eng, engine.Request{Prompt: randomIDs(prompt, info.Vocab, seed), MaxTokens: 1, Logprobs: -1})
 	})
 	line.Note = fmt.Sprintf("%.0f tokens/s; %s", line.Value*1e9*float64(prompt)/flop, note)
 	show(line)

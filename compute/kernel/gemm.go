@@ -79,14 +79,6 @@ func GemmPacked(p *par.Pool, c []float32, ldc int, a Matrix, b *Packed, m int, a
 	runtime.KeepAlive(b)
 }
 
-// GemmPacked8 is Gemm with a packed right-hand side in 8 bits: the bits of Gemm
-// with the matrix of its values. Few rows widen them in registers, many once
-// per call in scratch memory.
-func GemmPacked8(p *par.Pool, c []float32, ldc int, a Matrix, b *Packed8, m int, add bool) {
-	runGemm(p, gemmCall{c: c, ldc: ldc, a: a, packed8: b, m: m, n: b.N, k: b.K, add: add})
-	runtime.KeepAlive(b)
-}
-
 func runGemm(p *par.Pool, x gemmCall) {
 	Matrix{Data: x.c, Stride: x.ldc}.check("c", x.m, x.n)
 	x.a.check("a", x.m, x.k)

@@ -95,30 +95,3 @@ func readBurst(t tier, x []float32) {
 		readGeneric(x)
 	}
 }
-
-// tile8 calls the micro-kernel for panels in 8 bits, the same for both tiers:
-// with few rows it does not wait for arithmetic.
-func tile8(t tier, x *tile8Args) {
-	if t == generic {
-		tile8Generic(x)
-		return
-	}
-	for i := 0; i < x.rows; i += 6 {
-		rows, a, c := min(6, x.rows-i), offset(x.a, i*x.rs), x.c[i*x.ldc:]
-		q8tile(rows, x.k, a, 4*x.rs, 4*x.cs, &x.q[0], &x.d[0], &c[0], 4*x.ldc, x.add)
-		if rows > 3 { // half of the columns at a time
-			q8tile(rows, x.k, a, 4*x.rs, 4*x.cs, &x.q[16], &x.d[16], &c[16], 4*x.ldc, x.add)
-		}
-	}
-}
-
-// widenPanel writes dst [k][32], the values of a panel in 8 bits.
-//
-//go:noinline
-func widenPanel(t tier, dst []float32, q []int8, d []float32, k int) {
-	if t == generic {
-		widenGeneric(dst, q, d, k)
-		return
-	}
-	q8widen(&dst[0], &q[0], &d[0], k)
-}

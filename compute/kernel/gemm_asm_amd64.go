@@ -37,11 +37,3 @@ func copy12(dst *float32, src *float32, stride int, n int)
 
 // copy32 copies n rows of 32 floats, stride bytes apart in src, to dst.
 func copy32(dst *float32, src *float32, stride int, n int)
-
-// q8tile sets or adds to c [rows, 32] the product of a [rows, k] and q*d [k, 32] for rows <= 3,
-// to c [rows, 16] that with the first 16 columns for rows <= 6; k >= 1. Strides are in bytes,
-// 32 from k to k in q; d moves on by 128 every 32 k.
-func q8tile(rows int, k int, a *float32, rs int, cs int, q *int8, d *float32, c *float32, ldc int, add bool)
-
-// q8widen writes dst [k, 32] = q*d, the scales moving on every 32 k; k >= 1.
-func q8widen(dst *float32, q *int8, d *float32, k int)

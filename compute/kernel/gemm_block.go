@@ -30,20 +30,18 @@ type shape struct {
 	rows, cols int // most slivers and panels of a block
 	width      int // columns of a micro-kernel call: tileCols or half of it
 	strided    int // most floats of an operand that is read in place across its rows
-	few8       int // rows up to which a right side in 8 bits is widened in registers, sliver by sliver
 }
 
 // shapeOf: at blockK ten slivers are 240 KiB, for the 1 MiB of L2 or more that
 // processors with AVX-512 have; the others have half of that or less. Read in
 // place, a panel spreads over few sets of L1, and over a page each few steps of
 // k: wide tiles stream it from L2 anyway, and packing wins from 2 MiB on; half
-// tiles read it again from L1, and packing wins from 64 KiB on. Widening in
-// registers costs a sixth, and is always done with AVX2.
+// tiles read it again from L1, and packing wins from 64 KiB on.
 func shapeOf(t tier) shape {
 	if t == avx2 {
-		return shape{rows: 5, cols: 8, width: tileCols / 2, strided: 1 << 14, few8: 3 * tileRows}
+		return shape{rows: 5, cols: 8, width: tileCols / 2, strided: 1 << 14}
 	}
-	return shape{rows: 10, cols: 4, width: tileCols, strided: 1 << 19, few8: tileRows}
+	return shape{rows: 10, cols: 4, width: tileCols, strided: 1 << 19}
 }
 
 // gemmCall is what a call of Gemm computes.
@@ -51,8 +49,7 @@ type gemmCall struct {
 	c       []float32
 	ldc     int
 	a, b    Matrix
-	packed  *Packed  // instead of b
-	packed8 *Packed8 // instead of b
+	packed  *Packed // instead of b
 	m, n, k int
 	add     bool
 }
@@ -90,21 +87,20 @@ type gemm struct {
 	radd           bool
 	srcA, srcB     Matrix
 	strA, strB     strips
-	k8, p8         int // where the round begins in packed8: k, and the panel
 	packsA, packsB int // strips to pack
 	group          int // strips per packing chunk
 	rows, cols     int // slivers and panels of a block
 	across         int // blocks side by side
 	deep           int // k of a micro-kernel call
 
-	pack, multiply, multiply8 func(chunk int)
+	pack, multiply func(chunk int)
 }
 
 var gemmPool = sync.Pool{New: func() any { return newGemm(level()) }}
 
 func newGemm(t tier) *gemm {
 	g := &gemm{tier: t, shape: shapeOf(t), inPlace: directOther}
-	g.pack, g.multiply, g.multiply8 = g.packChunk, g.multiplyBlock, g.multiplyBlock8
+	g.pack, g.multiply = g.packChunk, g.multiplyBlock
 	return g
 }
 
@@ -128,7 +124,7 @@ func (g *gemm) run(p *par.Pool, x gemmCall) {
 	}
 	putScratch(buf)
 	// Hold on to no memory.
-	*g = gemm{tier: g.tier, shape: g.shape, inPlace: g.inPlace, pack: g.pack, multiply: g.multiply, multiply8: g.multiply8}
+	*g = gemm{tier: g.tier, shape: g.shape, inPlace: g.inPlace, pack: g.pack, multiply: g.multiply}
 }
 
 // plan sets the steps and returns the floats of scratch that a and b need.
@@ -141,8 +137,7 @@ func (g *gemm) plan() (needA, needB int) {
 		far := a.Stride%1024 == 0 && g.m > 4
 		g.directA = g.m == 1 || g.n <= g.inPlace && !far
 	}
-	g.directB = g.packed != nil || g.packed8 != nil && g.m <= g.shape.few8 ||
-		g.packed8 == nil && !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= g.shape.strided
+	g.directB = g.packed != nil || !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= g.shape.strided
 	g.stepM, g.stepN, g.stepK = g.m, g.n, g.k
 	if !g.directA || !g.directB {
 		g.stepK = min(g.k, maxK)
@@ -177,11 +172,6 @@ func (g *gemm) takeB(k, j int) {
 		g.strB = packedStrips(g.packed.data, tileCols, g.k)
 		g.strB.data = g.strB.data[k*tileCols:]
 		return
-	case g.packed8 != nil:
-		g.k8, g.p8 = k, j/tileCols
-		if g.directB {
-			return
-		}
 	case g.directB:
 		g.strB = strips{g.b.from(k, j).Data, tileCols, 1, g.b.Stride}
 		return
@@ -197,11 +187,7 @@ func (g *gemm) round(p *par.Pool) {
 		g.group = ceilDiv(n, 8*p.Size())
 		p.Run(ceilDiv(g.packsA, g.group)+ceilDiv(g.packsB, g.group), g.pack)
 	}
-	multiply := g.multiply
-	if g.packed8 != nil && g.directB {
-		multiply = g.multiply8
-	}
-	p.Run(g.split(p.Size()), multiply)
+	p.Run(g.split(p.Size()), g.multiply)
 }
 
 // packChunk packs a group of slivers of a or of panels of b.
@@ -213,11 +199,6 @@ func (g *gemm) packChunk(i int) {
 		dst, width, all, n = g.strB, tileCols, g.packsB, g.rn
 	}
 	for s := i * g.group; s < min((i+1)*g.group, all); s++ {
-		if width == tileCols && g.packed8 != nil {
-			q, d := g.packed8.panel(g.p8+s, g.k8)
-			widenPanel(g.tier, dst.data[s*dst.step:], q, d, g.rk)
-			continue
-		}
 		var src lanes
 		if width == tileRows {
 			src = g.srcA.rows(s * width)
@@ -291,24 +272,4 @@ func (g *gemm) next(p, p0, p1, k0 int) (*float32, int) {
 		return g.strB.at(p0, k1), min(g.deep, g.rk-k1)
 	}
 	return nil, 0
-}
-
-// multiplyBlock8 is multiplyBlock for a right side in 8 bits that is widened in
-// registers.
-func (g *gemm) multiplyBlock8(i int) {
-	s0, p0 := i/g.across*g.rows, i%g.across*g.cols
-	s1, p1 := min(s0+g.rows, ceilDiv(g.rm, tileRows)), min(p0+g.cols, ceilDiv(g.rn, tileCols))
-	x := tile8Args{rs: g.strA.unit, cs: g.strA.along, ldc: g.ldc}
-	for k0 := 0; k0 < g.rk; k0 += g.deep {
-		x.k, x.add = min(g.deep, g.rk-k0), g.radd || k0 > 0
-		for p := p0; p < p1; p++ {
-			x.cols = min(tileCols, g.rn-p*tileCols)
-			x.q, x.d = g.packed8.panel(p, g.k8+k0)
-			for s := s0; s < s1; s++ {
-				x.rows, x.a = min(tileRows, g.rm-s*tileRows), g.strA.at(s, k0)
-				x.c = g.rc[s*tileRows*g.ldc+p*tileCols:]
-				runTile8(g.tier, &x)
-			}
-		}
-	}
 }

@@ -12,7 +12,3 @@ func packStrip(_ tier, dst []float32, width int, src lanes, count, k int) {
 func fmaBurst(tier) int64 { return fmaGeneric() }
 
 func readBurst(_ tier, x []float32) { readGeneric(x) }
-
-func tile8(_ tier, x *tile8Args) { tile8Generic(x) }
-
-func widenPanel(_ tier, dst []float32, q []int8, d []float32, k int) { widenGeneric(dst, q, d, k) }

@@ -69,28 +69,21 @@ func (g *intGemm) split(threads int) int {
 // row is where sliver s begins: slivers differ by one row at most.
 func (g *intGemm) row(s int) int { return s * g.m / g.slivers }
 
-// multiplyBlock computes one block of tiles. With one sliver a call takes all
-// panels; otherwise a step of a panel is used by all slivers in turn.
+// multiplyBlock computes one block of tiles. A call takes all panels of a step
+// of k: they stay in L2 for the slivers after the first.
 func (g *intGemm) multiplyBlock(i int) {
 	s0, p0 := i/g.across*g.rows, i%g.across*g.cols
-	s1, p1 := min(s0+g.rows, g.slivers), min(p0+g.cols, ceilDiv(g.b.N, intCols))
-	each := 1
-	if s1-s0 == 1 {
-		each = p1 - p0
-	}
+	s1, cols := min(s0+g.rows, g.slivers), g.b.N-p0*intCols
 	f, all := g.b.form, g.b.blocks()
-	x := intArgs{xs: g.xs, ws: g.b.stride(), ldc: g.ldc}
+	x := intArgs{xs: g.xs, ws: g.b.stride(), ldc: g.ldc, panels: min(g.cols, ceilDiv(cols, intCols))}
 	for k := 0; k < all; k += g.deep {
-		x.deep, x.add = min(g.deep, all-k), k > 0
-		for p := p0; p < p1; p += each {
-			x.panels, x.w = each, &g.b.data[p*x.ws+k*f.panel]
-			for s := s0; s < s1; s++ {
-				r := g.row(s)
-				x.rows = g.row(s+1) - r
-				x.x = &g.x[r*g.xs+k*f.values/intBlock*f.record()]
-				x.c = g.c[r*g.ldc+p*intCols:]
-				runInt(g.tier, f, &x, g.b.N-p*intCols)
-			}
+		x.deep, x.add, x.w = min(g.deep, all-k), k > 0, &g.b.data[p0*x.ws+k*f.panel]
+		for s := s0; s < s1; s++ {
+			r := g.row(s)
+			x.rows = g.row(s+1) - r
+			x.x = &g.x[r*g.xs+k*f.values/intBlock*f.record()]
+			x.c = g.c[r*g.ldc+p0*intCols:]
+			runInt(g.tier, f, &x, cols)
 		}
 	}
 }

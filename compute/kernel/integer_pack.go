@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"unsafe"
 
 	"weft/compute/par"
@@ -21,14 +22,17 @@ type PackedInt struct {
 
 // intForm is how a format is laid out and multiplied.
 type intForm struct {
+	format        IntFormat
 	name          string
-	values, bytes int  // of a block of one column in a file
-	panel         int  // bytes of a block of a panel
-	wide          bool // activations of 16 bits, not 8
-	// pack writes column col of a panel's block from a block of a file, unpack
-	// its values, bit for bit what the format means.
-	pack   func(dst, src []byte, col int)
-	unpack func(dst []float32, src []byte, col int)
+	values, bytes int   // of a block of one column in a file
+	panel         int   // bytes of a block of a panel
+	halves        []int // where in that there are float16
+	wide          bool  // activations of 16 bits, not 8
+	// pack writes column col of a panel's block from a block of a file, restore
+	// the other way, unpack its values, bit for bit what the format means.
+	pack    func(dst, src []byte, col int)
+	restore func(dst, src []byte, col int)
+	unpack  func(dst []float32, src []byte, col int)
 	// sum adds a block's share of a row to c, from the row's records.
 	sum func(c *[intCols]float32, w []byte, x unsafe.Pointer)
 }
@@ -39,24 +43,51 @@ type intForm struct {
 //	Q4_0  d [16] float16 | [4][16 columns][4] nibbles, k below and k+16 above
 //	Q4_K  d, m [16] float16 | 8 times: a, b [16] bytes | nibbles as in Q4_0
 var intForms = [...]intForm{
-	IntQ8_0: {"Q8_0", 32, 34, 544, true, packQ8, unpackQ8, sumQ8},
-	IntQ4_0: {"Q4_0", 32, 18, 288, false, packQ4, unpackQ4, sumQ4},
-	IntQ4_K: {"Q4_K", 256, 144, 64 + 8*288, false, packK4, unpackK4, sumK4},
+	IntQ8_0: {IntQ8_0, "Q8_0", 32, 34, 544, []int{0}, true, packQ8, restoreQ8, unpackQ8, sumQ8},
+	IntQ4_0: {IntQ4_0, "Q4_0", 32, 18, 288, []int{0}, false, packQ4, restoreQ4, unpackQ4, sumQ4},
+	IntQ4_K: {IntQ4_K, "Q4_K", 256, 144, 64 + 8*288, []int{0, 2}, false, packK4, restoreK4, unpackK4, sumK4},
 }
 
 // PackInt lays out a matrix that is stored by columns of b, as a weight [out,
-// in] of a GGUF file is: n rows of k values in blocks, k a multiple of a
-// block's values. Large matrices live outside the Go heap, on huge pages, until
-// the result is garbage.
-func PackInt(p *par.Pool, f IntFormat, blocks []byte, k, n int) *PackedInt {
+// in] of a GGUF file is: column j is the blocks of k values that column returns,
+// k a multiple of a block's values. The workers of p call column, each for its
+// share. Large matrices live outside the Go heap, on huge pages, until the
+// result is garbage. A scale that is infinite or NaN is an error.
+func PackInt(p *par.Pool, f IntFormat, k, n int, column func(j int) []byte) (*PackedInt, error) {
 	form := f.form()
-	if k < 0 || n < 0 || k%form.values != 0 || len(blocks) != k/form.values*form.bytes*n {
-		panic(fmt.Sprintf("kernel: %d bytes of %s for a matrix [%d, %d], want %d for each %d values of k", len(blocks), form.name, k, n, form.bytes, form.values))
+	if k < 0 || n < 0 || k%form.values != 0 {
+		panic(fmt.Sprintf("kernel: a matrix [%d, %d] of %s, whose columns are blocks of %d", k, n, form.name, form.values))
 	}
-	row := k / form.values * form.bytes
-	return packInt(p, form, k, n, func(dst []byte, j, b int) {
-		form.pack(dst, blocks[j*row+b*form.bytes:][:form.bytes], j%intCols)
+	want := k / form.values * form.bytes
+	var bad atomic.Pointer[error]
+	w := packInt(p, form, k, n, func(panel []byte, j int) {
+		src := column(j)
+		if len(src) != want {
+			panic(fmt.Sprintf("kernel: %d bytes of %s for column %d of a matrix [%d, %d], want %d", len(src), form.name, j, k, n, want))
+		}
+		for b := 0; b < len(src); b += form.bytes {
+			block := src[b : b+form.bytes]
+			if err := form.finite(block); err != nil {
+				err = fmt.Errorf("kernel: column %d of a matrix [%d, %d]: %w", j, k, n, err)
+				bad.CompareAndSwap(nil, &err)
+			}
+			form.pack(panel[b/form.bytes*form.panel:][:form.panel], block, j%intCols)
+		}
 	})
+	if err := bad.Load(); err != nil {
+		return nil, *err
+	}
+	return w, nil
+}
+
+// finite looks at the scales of a block.
+func (f *intForm) finite(block []byte) error {
+	for _, at := range f.halves {
+		if block[at+1]&0x7c == 0x7c {
+			return fmt.Errorf("a scale of %s is %g, want a finite number", f.name, half(block[at:]))
+		}
+	}
+	return nil
 }
 
 // PackInt8 is PackInt of Q8_0 whose integers and scales lie apart: column j is
@@ -67,30 +98,30 @@ func PackInt8(q []int8, d []float32, k, n int) *PackedInt {
 	if len(q) != k*n || len(d) != blocks*n {
 		panic(fmt.Sprintf("kernel: %d integers and %d scales for a matrix [%d, %d], want %d and %d", len(q), len(d), k, n, k*n, blocks*n))
 	}
-	return packInt(nil, &intForms[IntQ8_0], k, n, func(dst []byte, j, b int) {
-		var block [34]byte
-		binary.LittleEndian.PutUint16(block[:], exactHalf(d[j*blocks+b]))
-		for l, x := range q[j*k+b*intBlock : j*k+min((b+1)*intBlock, k)] {
-			block[2+l] = byte(x)
+	form := &intForms[IntQ8_0]
+	return packInt(nil, form, k, n, func(panel []byte, j int) {
+		for b := range blocks {
+			var block [34]byte
+			binary.LittleEndian.PutUint16(block[:], exactHalf(d[j*blocks+b]))
+			for l, x := range q[j*k+b*intBlock : j*k+min((b+1)*intBlock, k)] {
+				block[2+l] = byte(x)
+			}
+			packQ8(panel[b*form.panel:][:form.panel], block[:], j%intCols)
 		}
-		packQ8(dst, block[:], j%intCols)
 	})
 }
 
-// packInt lays out a matrix block by block: fill writes block b of column j
-// into its block of a panel.
-func packInt(p *par.Pool, form *intForm, k, n int, fill func(dst []byte, j, b int)) *PackedInt {
+// packInt lays out a matrix column by column: fill writes column j into its
+// panel.
+func packInt(p *par.Pool, form *intForm, k, n int, fill func(panel []byte, j int)) *PackedInt {
 	w := &PackedInt{K: k, N: n, form: form}
 	panels := ceilDiv(n, intCols)
 	if size := panels * w.stride(); size > 0 {
 		w.data = bytesOf(alloc(w, size/4))
 	}
 	p.Run(panels, func(i int) {
-		for b := range w.blocks() {
-			dst := w.block(i, b)
-			for j := i * intCols; j < min((i+1)*intCols, n); j++ {
-				fill(dst, j, b)
-			}
+		for j := i * intCols; j < min((i+1)*intCols, n); j++ {
+			fill(w.data[i*w.stride():][:w.stride()], j)
 		}
 	})
 	return w
@@ -104,6 +135,9 @@ func (w *PackedInt) block(panel, b int) []byte {
 	return w.data[panel*w.stride()+b*w.form.panel:][:w.form.panel]
 }
 
+// Format is the format of the blocks.
+func (w *PackedInt) Format() IntFormat { return w.form.format }
+
 // Bytes is the memory that the packed matrix takes.
 func (w *PackedInt) Bytes() int { return len(w.data) }
 
@@ -116,6 +150,16 @@ func (w *PackedInt) Column(dst []float32, j int) {
 	for b := range w.blocks() {
 		to := dst[b*w.form.values:]
 		w.form.unpack(to[:min(len(to), w.form.values)], w.block(j/intCols, b), j%intCols)
+	}
+}
+
+// Blocks writes column j as PackInt was given it into dst, byte for byte.
+func (w *PackedInt) Blocks(dst []byte, j int) {
+	if len(dst) != w.blocks()*w.form.bytes || j < 0 || j >= w.N {
+		panic(fmt.Sprintf("kernel: column %d into %d bytes of a matrix [%d, %d] of %s", j, len(dst), w.K, w.N, w.form.name))
+	}
+	for b := range w.blocks() {
+		w.form.restore(dst[b*w.form.bytes:][:w.form.bytes], w.block(j/intCols, b), j%intCols)
 	}
 }
 
@@ -153,6 +197,13 @@ func packQ8(dst, src []byte, col int) {
 	}
 }
 
+func restoreQ8(dst, src []byte, col int) {
+	copy(dst[:2], src[2*col:])
+	for p := range 16 {
+		copy(dst[2+2*p:][:2], src[32+32*p+2*col:])
+	}
+}
+
 func unpackQ8(dst []float32, src []byte, col int) {
 	d := half(src[2*col:])
 	for l := range dst {
@@ -165,6 +216,13 @@ func packQ4(dst, src []byte, col int) {
 	copy(dst[2*col:2*col+2], src)
 	for j := range 4 {
 		copy(dst[32+64*j+4*col:][:4], src[2+4*j:])
+	}
+}
+
+func restoreQ4(dst, src []byte, col int) {
+	copy(dst[:2], src[2*col:])
+	for j := range 4 {
+		copy(dst[2+4*j:][:4], src[32+64*j+4*col:])
 	}
 }
 
@@ -196,6 +254,29 @@ func packK4(dst, src []byte, col int) {
 			low := binary.LittleEndian.Uint32(q[4*j:]) >> shift & 0x0f0f0f0f
 			high := binary.LittleEndian.Uint32(q[16+4*j:]) >> shift & 0x0f0f0f0f
 			binary.LittleEndian.PutUint32(group[32+64*j+4*col:], low|high<<4)
+		}
+	}
+}
+
+func restoreK4(dst, src []byte, col int) {
+	copy(dst[:2], src[2*col:])
+	copy(dst[2:4], src[32+2*col:])
+	clear(dst[4:])
+	s := dst[4:16]
+	for g := range 8 {
+		group := src[64+288*g:][:288]
+		a, b := group[col], group[16+col]
+		if g < 4 {
+			s[g] |= a
+			s[g+4] |= b
+		} else {
+			s[g+4] = a&15 | b<<4
+			s[g-4] |= a >> 4 << 6
+			s[g] |= b >> 4 << 6
+		}
+		shift, q := g%2*4, dst[16+g/2*32:][:32]
+		for l := range q {
+			q[l] |= nibble(group[32:], col, l) << shift
 		}
 	}
 }

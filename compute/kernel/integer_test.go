@@ -31,7 +31,20 @@ func randomInt(r *rand.Rand, f IntFormat, k, n int) (*PackedInt, Matrix) {
 	}
 	w := Matrix{Data: make([]float32, k*n), Stride: k, T: true}
 	quant.Format(f).Decode(w.Data, file)
-	return PackInt(nil, f, file, k, n), w
+	return mustPack(f, k, n, columnsOf(file, n)), w
+}
+
+func mustPack(f IntFormat, k, n int, column func(j int) []byte) *PackedInt {
+	w, err := PackInt(nil, f, k, n, column)
+	if err != nil {
+		panic(err)
+	}
+	return w
+}
+
+// columnsOf cuts a file into n columns.
+func columnsOf(file []byte, n int) func(j int) []byte {
+	return func(j int) []byte { return file[len(file)/n*j : len(file)/n*(j+1)] }
 }
 
 // intWith is GemmInt on a given tier.
@@ -128,19 +141,27 @@ func TestPackInt8(t *testing.T) {
 	}
 }
 
-// Columns are the values that package quant decodes, and memory is what the
-// file takes.
+// Columns are the values that package quant decodes, their blocks come back as
+// they were, and memory is what the file takes.
 func TestPackedIntColumns(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, f := range intFormats {
 		const n, k = 37, 512
 		b, w := randomInt(r, f, k, n)
-		column := make([]float32, k)
+		column, blocks := make([]float32, k), make([]byte, k/b.form.values*b.form.bytes)
 		for j := range n {
 			b.Column(column, j)
 			for l, x := range column {
 				if !equalBits(x, w.at(l, j)) {
 					t.Fatalf("%s: column %d, value %d is %v, want %v", b.form.name, j, l, x, w.at(l, j))
+				}
+			}
+			b.Blocks(blocks, j)
+			again := mustPack(f, k, 1, func(int) []byte { return blocks })
+			again.Column(column, 0)
+			for l, x := range column {
+				if !equalBits(x, w.at(l, j)) {
+					t.Fatalf("%s: column %d, value %d comes back as %v, want %v", b.form.name, j, l, x, w.at(l, j))
 				}
 			}
 		}
@@ -252,13 +273,14 @@ func TestFMA(t *testing.T) {
 }
 
 func TestIntChecksSizes(t *testing.T) {
-	w := PackInt(nil, IntQ8_0, make([]byte, 34*2), 32, 2)
+	w := mustPack(IntQ8_0, 32, 2, columnsOf(make([]byte, 34*2), 2))
 	for want, f := range map[string]func(){
 		"kernel: 66 integers and 3 scales for a matrix [33, 2], want 66 and 4":                       func() { PackInt8(make([]int8, 66), make([]float32, 3), 33, 2) },
 		"kernel: column 2 into 32 values of a matrix [32, 2]":                                        func() { w.Column(make([]float32, 32), 2) },
-		"kernel: 17 bytes of Q4_0 for a matrix [32, 1], want 18 for each 32 values of k":             func() { PackInt(nil, IntQ4_0, make([]byte, 17), 32, 1) },
-		"kernel: 144 bytes of Q4_K for a matrix [128, 1], want 144 for each 256 values of k":         func() { PackInt(nil, IntQ4_K, make([]byte, 144), 128, 1) },
-		"kernel: products with integer weights know no format of type id 3":                          func() { PackInt(nil, 3, nil, 32, 1) },
+		"kernel: 17 bytes of Q4_0 for column 0 of a matrix [32, 1], want 18":                         func() { mustPack(IntQ4_0, 32, 1, columnsOf(make([]byte, 17), 1)) },
+		"kernel: a matrix [128, 1] of Q4_K, whose columns are blocks of 256":                         func() { mustPack(IntQ4_K, 128, 1, nil) },
+		"kernel: column 0 into 33 bytes of a matrix [32, 2] of Q8_0":                                 func() { w.Blocks(make([]byte, 33), 0) },
+		"kernel: products with integer weights know no format of type id 3":                          func() { mustPack(3, 32, 1, nil) },
 		"kernel: a scale of 0.1 is no float16":                                                       func() { PackInt8([]int8{1}, []float32{0.1}, 1, 1) },
 		"kernel: a transposed left side beside integer weights: its rows are rounded where they lie": func() { GemmInt(nil, make([]float32, 2), 2, Matrix{make([]float32, 32), 1, true}, w, 1) },
 	} {
@@ -270,6 +292,9 @@ func TestIntChecksSizes(t *testing.T) {
 			}()
 			f()
 		}()
+	}
+	if _, err := PackInt(nil, IntQ4_K, 256, 1, func(int) []byte { return append([]byte{0, 0, 0, 0xfc}, make([]byte, 140)...) }); err == nil || err.Error() != "kernel: column 0 of a matrix [256, 1]: a scale of Q4_K is -Inf, want a finite number" {
+		t.Errorf("an infinite scale: error is %v", err)
 	}
 	c := []float32{1, 2}
 	GemmInt(nil, c, 2, Matrix{}, PackInt8(nil, nil, 0, 2), 1)

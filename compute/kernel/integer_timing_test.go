@@ -85,7 +85,7 @@ func BenchmarkPackInt(b *testing.B) {
 			const k, n = 2048, 5632
 			file := make([]byte, k/f.form().values*f.form().bytes*n)
 			b.Run(f.form().name, func(b *testing.B) {
-				t := medianTime(b, func(int) { PackInt(p, f, file, k, n) })
+				t := medianTime(b, func(int) { _, _ = PackInt(p, f, k, n, columnsOf(file, n)) })
 				b.ReportMetric(float64(len(file))/t/1e9, "GB/s")
 				b.ReportMetric(0, "ns/op")
 			})
@@ -106,5 +106,38 @@ func BenchmarkIntRound(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/2048, "ns/value")
 		})
+	}
+}
+
+// BenchmarkIntTile is the kernel alone, everything in L1, best of many samples.
+func BenchmarkIntTile(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, f := range intFormats {
+		form := f.form()
+		w, _ := randomInt(r, f, 512, intCols)
+		a := random(r, intRows, 512, false)
+		x := intArgs{panels: 1, deep: w.blocks(), xs: 512 / intBlock * form.record(), w: &w.data[0], c: make([]float32, intRows*intCols), ldc: intCols}
+		records := make([]byte, intRows*x.xs)
+		for i := range intRows {
+			roundRow(level(), form.wide, records[i*x.xs:(i+1)*x.xs], a.Data[i*a.Stride:][:512])
+		}
+		x.x = &records[0]
+		for x.rows = 1; x.rows <= intRows; x.rows++ {
+			b.Run(fmt.Sprintf("%s/rows=%d", form.name, x.rows), func(b *testing.B) {
+				best := time.Hour
+				for b.Loop() {
+					start := time.Now()
+					for range 50 {
+						runInt(level(), form, &x, intCols)
+					}
+					best = min(best, time.Since(start)/50)
+				}
+				rate := 2 * float64(x.rows) * 512 * intCols / best.Seconds()
+				b.ReportMetric(rate/1e9, "GOP/s")
+				b.ReportMetric(100*rate/IntPeak(nil, f, 20*time.Millisecond), "%peak")
+				b.ReportMetric(float64(w.Bytes())/best.Seconds()/1e9, "GB/s")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
 	}
 }

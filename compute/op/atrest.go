@@ -3,14 +3,14 @@ package op
 import (
 	"fmt"
 
-	"weft/compute/kernel"
+	"weft/compute/quant"
 	"weft/compute/tensor"
 )
 
 // AtRest is a matrix [out, in] that serves in the form it rests in, smaller
-// than float32, and is never trained. Its values are float32 numbers; products
-// with it have the bits of products with the matrix of those numbers, however
-// many rows are multiplied at once.
+// than float32, and is never trained. Its values are float32 numbers. A row of
+// a product has the same bits however many rows are multiplied at once; whether
+// they are those of a product with the float32 numbers is up to the form.
 type AtRest interface {
 	// Size is the shape.
 	Size() (out, in int)
@@ -20,6 +20,14 @@ type AtRest interface {
 	Multiply(p *Pass, y, x *tensor.Tensor)
 	// Bytes is the memory that it takes.
 	Bytes() int
+}
+
+// Stored is an AtRest whose blocks can be had back as a file holds them.
+type Stored interface {
+	AtRest
+	Format() quant.Format
+	// Blocks writes those of row i into dst.
+	Blocks(dst []byte, i int)
 }
 
 // LinearAtRest is Linear with a matrix at rest. A recording pass hands the
@@ -56,19 +64,4 @@ func (p *Pass) EmbedAtRest(table AtRest, ids []int32) *tensor.Tensor {
 		}
 	})
 	return out
-}
-
-// packed8 is a matrix in 8 bits, laid out for the kernel: its row i is column i
-// there.
-type packed8 struct{ *kernel.Packed8 }
-
-// Pack8 puts a matrix [out, in] to rest in 8 bits: integers q [out, in], with
-// the scales of each row's blocks of 32, d [out, ceil(in/32)].
-func Pack8(q []int8, d []float32, in, out int) AtRest { return packed8{kernel.Pack8(q, d, in, out)} }
-
-func (w packed8) Size() (out, in int)      { return w.N, w.K }
-func (w packed8) Row(dst []float32, i int) { w.Column(dst, i) }
-
-func (w packed8) Multiply(p *Pass, y, x *tensor.Tensor) {
-	kernel.GemmPacked8(p.Pool, y.Data, w.N, kernel.Matrix{Data: x.Data, Stride: w.K}, w.Packed8, x.Rows, false)
 }

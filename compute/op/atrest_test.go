@@ -4,29 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"weft/compute/kernel"
 	"weft/compute/par"
 	"weft/compute/quant"
 	"weft/compute/tensor"
 )
-
-// eight is a matrix in 8 bits, the last block of a row short, and its values.
-func eight(in, out int) (rest AtRest, w *tensor.Tensor) {
-	rng := tensor.NewRNG(5)
-	blocks := quant.Q8Scales(in)
-	q, d := make([]int8, in*out), make([]float32, blocks*out)
-	for i := range q {
-		q[i] = int8(rng.IntN(256) - 128)
-	}
-	for i := range d {
-		d[i] = float32(rng.IntN(1000)) / (1 << 16)
-	}
-	w = tensor.New(out, in)
-	for i := range w.Data {
-		w.Data[i] = float32(q[i]) * d[i/in*blocks+i%in/kernel.Block8]
-	}
-	return Pack8(q, d, in, out), w
-}
 
 // rowsOf is a matrix in blocks of a format, stored in another order, and its
 // values.
@@ -59,10 +40,10 @@ func rowsOf(t *testing.T, f quant.Format, in, out int) (rest AtRest, w *tensor.T
 	return r, w
 }
 
-// TestAtRest: a weight at rest gives the bits of its values, forward as a matrix
-// and as a table, alone and among many rows, on any number of threads, and in
+// TestRows: a weight at rest in a file's blocks gives the bits of its values,
+// forward as a matrix and as a table, alone and among many rows, on any number of threads, and in
 // the gradient it hands on.
-func TestAtRest(t *testing.T) {
+func TestRows(t *testing.T) {
 	check := func(name string, rest AtRest, w *tensor.Tensor) {
 		t.Run(name, func(t *testing.T) {
 			if out, in := rest.Size(); out != w.Rows || in != w.Cols {
@@ -102,8 +83,6 @@ func TestAtRest(t *testing.T) {
 			}
 		})
 	}
-	rest, w := eight(70, 45)
-	check("eight", rest, w)
 	for _, f := range quant.Formats() {
 		rest, w := rowsOf(t, f, 256, 150)
 		check(f.Name(), rest, w)

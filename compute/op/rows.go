@@ -16,7 +16,8 @@ import (
 //
 //	blocks of 32 or 128 rows --decode--> panel [rows][in] float32 --Gemm--> columns of y
 //
-// So it works for every format, and is the oracle of leaves that are made for one.
+// So it works for every format, and says what Integers, which are made for some,
+// may differ from.
 type Rows struct {
 	format  quant.Format
 	data    []byte
@@ -50,17 +51,28 @@ func (w *Rows) Size() (out, in int) { return w.out, w.in }
 // system may take it back.
 func (w *Rows) Bytes() int { return len(w.data) }
 
-// Blocks are the bytes of row i, for as long as w is in use; not to be changed.
-func (w *Rows) Blocks(i int) []byte {
+// Blocks copies the bytes of row i.
+func (w *Rows) Blocks(dst []byte, i int) {
+	copy(dst, w.blocks(i))
+	runtime.KeepAlive(w.owner)
+}
+
+func (w *Rows) blocks(i int) []byte {
 	if w.order != nil {
 		i = int(w.order[i])
 	}
 	return w.data[i*w.stride : (i+1)*w.stride]
 }
 
+// Integers is the matrix laid out for products with its integers, a copy.
+func (w *Rows) Integers() (*Integers, error) {
+	defer runtime.KeepAlive(w.owner)
+	return NewIntegers(w.format, w.out, w.in, w.blocks)
+}
+
 // Row decodes row i into dst.
 func (w *Rows) Row(dst []float32, i int) {
-	w.format.Decode(dst, w.Blocks(i))
+	w.format.Decode(dst, w.blocks(i))
 	runtime.KeepAlive(w.owner)
 }
 

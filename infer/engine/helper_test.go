@@ -37,11 +37,10 @@ func odd() *llama.Llama {
 	}, tensor.NewRNG(2))
 }
 
-// rest puts the matrices of an odd model to rest in 8 bits and returns one that
-// has their values in float32.
+// rest puts the matrices of an odd model to rest in 8 bits and returns its twin.
 func rest(m *llama.Llama) *llama.Llama {
-	wide := odd()
-	params := nn.Params(wide)
+	twin := odd()
+	params := nn.Params(twin)
 	for i, p := range nn.Params(m) {
 		if !p.Decay {
 			continue
@@ -53,15 +52,15 @@ func rest(m *llama.Llama) *llama.Llama {
 			if err := quant.Q8Encode(rq, rd, p.Value.Row(row)); err != nil {
 				panic(err)
 			}
-			quant.Q8Decode(params[i].Value.Row(row), rq, rd)
 			q = append(q, rq...)
 			for _, h := range rd {
 				d = append(d, quant.FromHalf(h))
 			}
 		}
 		p.Rest(q, d)
+		params[i].Rest(q, d)
 	}
-	return wide
+	return twin
 }
 
 // start opens an engine that is closed and proved empty at the end of the test.

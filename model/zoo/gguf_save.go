@@ -294,7 +294,7 @@ func encode(w io.Writer, p nn.Named, f quant.Format, order []int32, pool *par.Po
 	if err != nil {
 		return err
 	}
-	rest, _ := p.AtRest.(*op.Rows)
+	rest, _ := p.AtRest.(op.Stored)
 	buf, wide, errs := make([]byte, encodeRows*stride), make([]float32, encodeRows*cols), make([]error, encodeRows)
 	for from := 0; from < rows; from += encodeRows {
 		n := min(encodeRows, rows-from)
@@ -305,7 +305,7 @@ func encode(w io.Writer, p nn.Named, f quant.Format, order []int32, pool *par.Po
 			}
 			switch {
 			case rest != nil && rest.Format() == f:
-				copy(dst, rest.Blocks(i))
+				rest.Blocks(dst, i)
 				return
 			case p.AtRest != nil:
 				p.AtRest.Row(row, i)

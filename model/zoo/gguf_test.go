@@ -154,9 +154,10 @@ func sameText(t *testing.T, got, want fs.FS) {
 	}
 }
 
-// TestGGUFFormats: of every mix, serving from the blocks has the bits of the
-// decoded matrices, whatever the rows of a pass; and a file made from what
-// serves has the same tensors.
+// TestGGUFFormats: of every mix, serving from the blocks is near the decoded
+// matrices, within what rounding activations to 8 bits may cost, or has their
+// bits where no format of the mix is multiplied as integers; and a file made
+// from what serves has the same tensors.
 func TestGGUFFormats(t *testing.T) {
 	dir, m := whole(t, wide())
 	for _, mix := range zoo.MixNames() {
@@ -170,9 +171,12 @@ func TestGGUFFormats(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := logits(loaded)
-			if !slices.Equal(logits(serving), want) {
-				t.Error("logits served from blocks differ from those of the decoded model")
+			want, most := logits(loaded), 0.05
+			if mix == "f32" || mix == "f16" || mix == "bf16" {
+				most = 0
+			}
+			if e := distance(logits(serving), want); e > most {
+				t.Errorf("logits served from blocks are off by %g of the size of those of the decoded model, want up to %g", e, most)
 			}
 			if serving.Info() != m.Info() {
 				t.Errorf("info is %+v", serving.Info())
@@ -398,7 +402,7 @@ func TestGGUFErrors(t *testing.T) {
 			}
 			return meta, x
 		}},
-		{"a scale of row 0 is", func(meta list, x []gguf.Source) (list, []gguf.Source) {
+		{"tensor token_embd.weight: kernel: column 0 of a matrix [256, 283]: a scale of Q8_0 is", func(meta list, x []gguf.Source) (list, []gguf.Source) {
 			write := x[0].Write
 			x[0].Write = func(w io.Writer) error { return write(&spoil{w: w}) }
 			return meta, x
@@ -429,7 +433,7 @@ func (s *spoil) Write(p []byte) (int, error) {
 }
 
 // TestGGUFGradient: tuning something on top of a model that serves from blocks
-// gives the gradients of the decoded model.
+// gives nearly the gradients of the decoded model: activations are rounded.
 func TestGGUFGradient(t *testing.T) {
 	dir, m := whole(t, wide())
 	g, _ := export(t, m, mapfile.Dir(dir), "q4_k_m")
@@ -451,7 +455,7 @@ func TestGGUFGradient(t *testing.T) {
 		t.Fatal("no such weight")
 		return nil
 	}
-	if a, b := norm(zoo.LoadFS), norm(zoo.LoadServing); len(a) == 0 || !slices.Equal(a, b) {
-		t.Error("gradients through blocks differ")
+	if a, b := norm(zoo.LoadFS), norm(zoo.LoadServing); len(a) == 0 || distance(b, a) > 0.1 {
+		t.Errorf("gradients through blocks are off by %g of their size", distance(b, a))
 	}
 }

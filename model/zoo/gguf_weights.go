@@ -1,7 +1,6 @@
 package zoo
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -127,49 +126,28 @@ func pairs(rows, heads int) []int32 {
 	return order
 }
 
-// rest keeps blocks as they are: those of Q8_0 laid out for the kernel, others
-// where they lie in the file. What the file has in float32 is float32 here.
+// rest keeps blocks as they are: laid out for the kernel where it multiplies by
+// their integers, others where they lie in the file. What the file has in
+// float32 is float32 here.
 func (w ggufWeights) rest(name string) (op.AtRest, error) {
 	t, _ := w.file.Tensor(name)
 	f, err := quant.FromID(uint32(t.Type))
 	if err != nil {
 		return nil, fmt.Errorf("tensor %s: %w", name, err)
 	}
-	data, order := w.file.Bytes(t), w.order(t)
-	switch f {
-	case quant.F32:
+	if f == quant.F32 {
 		return nil, nil
-	case quant.Q8_0:
-		q, d, err := eightBits(data, t.Shape[0], t.Shape[1], order)
-		if err != nil {
-			return nil, fmt.Errorf("tensor %s: %w", name, err)
-		}
-		return op.Pack8(q, d, t.Shape[0], t.Shape[1]), nil
 	}
-	return op.NewRows(f, data, t.Shape[1], t.Shape[0], order, w.GGUF)
-}
-
-// eightBits takes blocks of Q8_0 apart: integers, and scales as float32.
-func eightBits(data []byte, cols, rows int, order []int32) (q []int8, d []float32, err error) {
-	stride, err := quant.Q8_0.RowBytes(cols)
+	rows, err := op.NewRows(f, w.file.Bytes(t), t.Shape[1], t.Shape[0], w.order(t), w.GGUF)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("tensor %s: %w", name, err)
 	}
-	q, d = make([]int8, 0, rows*cols), make([]float32, 0, rows*quant.Q8Scales(cols))
-	for i := range rows {
-		if order != nil {
-			i = int(order[i])
-		}
-		for row := data[i*stride : (i+1)*stride]; len(row) > 0; row = row[quant.Q8_0.BlockBytes():] {
-			scale := binary.LittleEndian.Uint16(row)
-			if scale&0x7c00 == 0x7c00 {
-				return nil, nil, fmt.Errorf("a scale of row %d is %g, want a finite number", i, quant.FromHalf(scale))
-			}
-			d = append(d, quant.FromHalf(scale))
-			for _, b := range row[2:quant.Q8_0.BlockBytes()] {
-				q = append(q, int8(b))
-			}
-		}
+	if !op.HasIntegers(f) {
+		return rows, nil
 	}
-	return q, d, nil
+	packed, err := rows.Integers()
+	if err != nil {
+		return nil, fmt.Errorf("tensor %s: %w", name, err)
+	}
+	return packed, nil
 }

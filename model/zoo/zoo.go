@@ -79,7 +79,8 @@ func Load(path string) (model.Model, error) {
 func LoadFS(dir fs.FS) (model.Model, error) { return load(dir, false) }
 
 // LoadServing is LoadFS for a model that will not be trained or saved: matrices
-// that the file stores in blocks stay so in memory. Logits have the same bits.
+// that the file stores in blocks stay so in memory, and where the kernels have
+// products with their integers, activations are rounded to integers too.
 func LoadServing(dir fs.FS) (model.Model, error) { return load(dir, true) }
 
 func load(dir fs.FS, serving bool) (model.Model, error) {

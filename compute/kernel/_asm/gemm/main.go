@@ -24,8 +24,6 @@ func main() {
 	transpose(8)
 	copyLanes(12)
 	copyLanes(32)
-	q8Tile()
-	q8Widen()
 	Generate()
 }
 
