@@ -16,6 +16,16 @@ func Total() int64 {
 	return kib << 10
 }
 
+// Limit is what this process may use at most: the memory of the machine, or the
+// container's limit where that is less.
+func Limit() int64 {
+	all := Total()
+	if limit, ok := field("/sys/fs/cgroup/memory.max", ""); ok && (all == 0 || limit < all) {
+		return limit
+	}
+	return all
+}
+
 // Free is what the system and the container's limit still leave.
 func Free() int64 {
 	kib, ok := field("/proc/meminfo", "MemAvailable:")

@@ -15,6 +15,9 @@ func TestFree(t *testing.T) {
 	if free < 0 || free > total {
 		t.Errorf("free %d of %d bytes", free, total)
 	}
+	if limit := Limit(); limit > total || limit <= 0 && total > 0 {
+		t.Errorf("limit %d of %d bytes", limit, total)
+	}
 }
 
 func TestField(t *testing.T) {

@@ -22,21 +22,11 @@ const (
 func Parse(data []byte) (*File, error) {
 	r := reader{data: data}
 	f := &File{parts: [][]byte{data}, values: map[string]any{}, byName: map[string]int{}}
-	if len(data) < 4 || string(data[:4]) != magic {
-		return nil, fmt.Errorf("%w: it does not begin with %s", ErrFormat, magic)
+	version, tensors, entries, err := r.header()
+	if err != nil {
+		return nil, err
 	}
-	r.at = 4
-	version := r.u32()
-	tensors, entries := r.u64(), r.u64()
-	switch {
-	case r.err != nil:
-		return nil, fmt.Errorf("%w: header: %w", ErrFormat, r.err)
-	case version&0xffff == 0 && version != 0:
-		return nil, fmt.Errorf("%w: version %#x: the numbers are big-endian, but only little-endian files are read; convert it", ErrFormat, version)
-	case version != 2 && version != 3:
-		return nil, fmt.Errorf("%w: version %d, want 2 or 3; convert it again with a newer llama.cpp", ErrFormat, version)
-	}
-	f.Version = int(version)
+	f.Version = version
 	if err := f.metadata(&r, entries); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
@@ -47,6 +37,38 @@ func Parse(data []byte) (*File, error) {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return f, nil
+}
+
+// Head reads what the first bytes of a file say: its metadata up to the first
+// value that data does not hold whole. Writers put what describes the model in
+// front of the vocabulary, so that a few KiB tell shapes without the file.
+func Head(data []byte) (map[string]any, error) {
+	r := reader{data: data}
+	f := &File{values: map[string]any{}}
+	_, _, entries, err := r.header()
+	if err == nil {
+		_ = f.metadata(&r, entries) // where data ends is no fault of the file
+	}
+	return f.values, err
+}
+
+// header reads what comes before the metadata.
+func (r *reader) header() (version int, tensors, entries uint64, err error) {
+	if len(r.data) < 4 || string(r.data[:4]) != magic {
+		return 0, 0, 0, fmt.Errorf("%w: it does not begin with %s", ErrFormat, magic)
+	}
+	r.at = 4
+	v := r.u32()
+	tensors, entries = r.u64(), r.u64()
+	switch {
+	case r.err != nil:
+		err = fmt.Errorf("%w: header: %w", ErrFormat, r.err)
+	case v&0xffff == 0 && v != 0:
+		err = fmt.Errorf("%w: version %#x: the numbers are big-endian, but only little-endian files are read; convert it", ErrFormat, v)
+	case v != 2 && v != 3:
+		err = fmt.Errorf("%w: version %d, want 2 or 3; convert it again with a newer llama.cpp", ErrFormat, v)
+	}
+	return int(v), tensors, entries, err
 }
 
 // metadata reads the keys and their values.
