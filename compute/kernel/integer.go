@@ -17,6 +17,8 @@ const (
 	IntQ4_0 IntFormat = 2
 	IntQ8_0 IntFormat = 8
 	IntQ4_K IntFormat = 12
+	IntQ5_K IntFormat = 13
+	IntQ6_K IntFormat = 14
 )
 
 // Valid reports whether f is one of the constants.
@@ -32,7 +34,7 @@ func (f IntFormat) form() *intForm {
 // GemmInt computes c = a*b for a [m, k], not transposed, b [k, n] of integers
 // and c [m, n] with row stride ldc. The rows of a are rounded, 32 values at a
 // time, to integers with a float32 scale: of 16 bits beside weights of 8, of 8
-// bits beside weights of 4.
+// bits beside smaller ones.
 //
 // The products of a block add up exactly, as integers. Block after block, in
 // ascending k, each element of c is one chain of

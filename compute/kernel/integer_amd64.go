@@ -18,6 +18,10 @@ func intTile(t tier, f *intForm, x *intArgs) {
 		tile = q4rows
 	case &intForms[IntQ4_K]:
 		tile = k4rows
+	case &intForms[IntQ5_K]:
+		tile = k5rows
+	case &intForms[IntQ6_K]:
+		tile = k6rows
 	}
 	tile(x.rows, x.panels, x.deep, x.x, x.xs, x.w, x.ws, &x.c[0], 4*x.ldc, x.add)
 }
@@ -55,5 +59,5 @@ func intBurst(t tier, wide bool) int64 {
 // The records and panels are what the assembly was generated for.
 var (
 	_ = [1]struct{}{}[unsafe.Sizeof(record16{})-68]
-	_ = [1]struct{}{}[unsafe.Sizeof(record8{})-44]
+	_ = [1]struct{}{}[unsafe.Sizeof(record8{})-52]
 )

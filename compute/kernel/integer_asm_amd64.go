@@ -22,12 +22,24 @@ func q4rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, 
 //go:noescape
 func k4rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
 
+// k5rows sets or adds to c [rows, 16*panels] the product of rows <= 6 of activations and panels of weights,
+// 256*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.
+//
+//go:noescape
+func k5rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+
+// k6rows sets or adds to c [rows, 16*panels] the product of rows <= 6 of activations and panels of weights,
+// 256*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.
+//
+//go:noescape
+func k6rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+
 // round16 rounds blocks of 32 values to records of [32]int16 and their scale.
 //
 //go:noescape
 func round16(dst *byte, src *float32, blocks int)
 
-// round8 rounds blocks of 32 values to records of [32]int8, -8 times their sum in two int16, their scale and their sum times that.
+// round8 rounds blocks of 32 values to records of [32]int8, biases, their scale and their sum times that.
 //
 //go:noescape
 func round8(dst *byte, src *float32, blocks int)

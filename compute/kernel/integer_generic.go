@@ -14,7 +14,8 @@ type record16 struct {
 
 type record8 struct {
 	q     [intBlock]int8
-	bias  [2]int16 // -8 times the sum of the even pairs of q, and of the odd ones
+	bias  [2]int16    // -8 times the sum of the even pairs of q, and of the odd ones
+	half  [2][2]int16 // -32 times those of its halves
 	scale float32
 	sum   float32 // of q, times scale
 }
@@ -59,6 +60,7 @@ func roundGeneric(wide bool, dst []byte, x []float32) {
 		for i := range block {
 			r.q[i] = int8(integer(block[i] * inverse))
 			r.bias[i/2%2] -= 8 * int16(r.q[i])
+			r.half[i/16][i/2%2] -= 32 * int16(r.q[i])
 		}
 		r.sum = float32(-(int32(r.bias[0])+int32(r.bias[1]))/8) * scale
 		dst = dst[unsafe.Sizeof(*r):]
@@ -121,14 +123,52 @@ func sumQ4(c *[intCols]float32, w []byte, x unsafe.Pointer) {
 	}
 }
 
+// groupOf is block g of 32 values of a superblock in a panel, with the
+// activations that it meets.
+func groupOf(w []byte, x unsafe.Pointer, g, head, size int) (group []byte, r *record8) {
+	return w[head+size*g:][:size], (*record8)(unsafe.Add(x, g*int(unsafe.Sizeof(record8{}))))
+}
+
 func sumK4(c *[intCols]float32, w []byte, x unsafe.Pointer) {
 	for g := range 8 {
-		r, group := (*record8)(unsafe.Add(x, g*int(unsafe.Sizeof(record8{})))), w[64+288*g:]
+		group, r := groupOf(w, x, g, 64, 288)
 		for j := range c {
 			scale := half(w[2*j:]) * float32(group[j])
 			low := half(w[32+2*j:]) * float32(group[16+j])
 			c[j] = fma(float32(nibbleSum(group[32:], j, r)), scale*r.scale, c[j])
 			c[j] = fma(-low, r.sum, c[j])
+		}
+	}
+}
+
+func sumK5(c *[intCols]float32, w []byte, x unsafe.Pointer) {
+	for g := range 8 {
+		group, r := groupOf(w, x, g, 64, 352)
+		for j := range c {
+			scale := half(w[2*j:]) * float32(group[j])
+			low := float32(half(w[32+2*j:])*float32(group[16+j])) - float32(16*scale)
+			sum := 2 * (int32(r.bias[0]) + int32(r.bias[1]))
+			for l, a := range r.q {
+				sum += int32(a) * int32(five(group[32:], j, l))
+			}
+			c[j] = fma(float32(sum), scale*r.scale, c[j])
+			c[j] = fma(-low, r.sum, c[j])
+		}
+	}
+}
+
+func sumK6(c *[intCols]float32, w []byte, x unsafe.Pointer) {
+	for g := range 8 {
+		group, r := groupOf(w, x, g, 32, 416)
+		for j := range c {
+			for h, bias := range r.half {
+				sum := int32(bias[0]) + int32(bias[1])
+				for l, a := range r.q[16*h : 16*h+16] {
+					sum += int32(a) * int32(six(group[32+192*h:], j, l))
+				}
+				scale := half(w[2*j:]) * float32(int8(group[16*h+j]))
+				c[j] = fma(float32(sum), scale*r.scale, c[j])
+			}
 		}
 	}
 }

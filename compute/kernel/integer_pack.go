@@ -12,8 +12,8 @@ import (
 
 // PackedInt is a right-hand matrix [k, n] of integers with scales, in the
 // panels that the kernel reads: [n/16][blocks of k], a block as its intForm
-// says. It takes the bytes that it takes in a file (Q4_K: 2.8 % more, for its
-// scales of 6 bits take 8), and nothing is kept beside it.
+// says. It takes the bytes that it takes in a file (Q4_K and Q5_K: 2.8
+// and 2.3 % more, for their scales of 6 bits take 8), and nothing is kept beside it.
 type PackedInt struct {
 	K, N int
 	form *intForm
@@ -42,10 +42,15 @@ type intForm struct {
 //	Q8_0  d [16] float16 | [16 pairs of k][16 columns][2] int8
 //	Q4_0  d [16] float16 | [4][16 columns][4] nibbles, k below and k+16 above
 //	Q4_K  d, m [16] float16 | 8 times: a, b [16] bytes | nibbles as in Q4_0
+//	Q5_K  as Q4_K, and after the nibbles [16 columns][4] bytes: fifth bits of k, k+4 ... k+28
+//	Q6_K  d [16] float16 | 8 times: a [2][16] bytes | twice (16 k each):
+//	      [2][16 columns][4] nibbles, k below and k+8 above | [16 columns][4] bytes: 2 bits of k, k+4, k+8, k+12
 var intForms = [...]intForm{
 	IntQ8_0: {IntQ8_0, "Q8_0", 32, 34, 544, []int{0}, true, packQ8, restoreQ8, unpackQ8, sumQ8},
 	IntQ4_0: {IntQ4_0, "Q4_0", 32, 18, 288, []int{0}, false, packQ4, restoreQ4, unpackQ4, sumQ4},
 	IntQ4_K: {IntQ4_K, "Q4_K", 256, 144, 64 + 8*288, []int{0, 2}, false, packK4, restoreK4, unpackK4, sumK4},
+	IntQ5_K: {IntQ5_K, "Q5_K", 256, 176, 64 + 8*352, []int{0, 2}, false, packK5, restoreK5, unpackK5, sumK5},
+	IntQ6_K: {IntQ6_K, "Q6_K", 256, 210, 32 + 8*416, []int{208}, false, packK6, restoreK6, unpackK6, sumK6},
 }
 
 // PackInt lays out a matrix that is stored by columns of b, as a weight [out,
@@ -235,57 +240,3 @@ func unpackQ4(dst []float32, src []byte, col int) {
 
 // nibble is the weight at depth l of a block of 32.
 func nibble(src []byte, col, l int) byte { return src[64*(l%16/4)+4*col+l%4] >> (l / 16 * 4) & 15 }
-
-// d | m | 12 bytes of scales | 128 bytes of nibbles: 32 bytes hold a group
-// below and the next one above.
-func packK4(dst, src []byte, col int) {
-	copy(dst[2*col:2*col+2], src)
-	copy(dst[32+2*col:32+2*col+2], src[2:])
-	s := src[4:16]
-	for g := range 8 {
-		group := dst[64+288*g:][:288]
-		if g < 4 {
-			group[col], group[16+col] = s[g]&63, s[g+4]&63
-		} else {
-			group[col], group[16+col] = s[g+4]&15|s[g-4]>>6<<4, s[g+4]>>4|s[g]>>6<<4
-		}
-		shift, q := g%2*4, src[16+g/2*32:][:32]
-		for j := range 4 {
-			low := binary.LittleEndian.Uint32(q[4*j:]) >> shift & 0x0f0f0f0f
-			high := binary.LittleEndian.Uint32(q[16+4*j:]) >> shift & 0x0f0f0f0f
-			binary.LittleEndian.PutUint32(group[32+64*j+4*col:], low|high<<4)
-		}
-	}
-}
-
-func restoreK4(dst, src []byte, col int) {
-	copy(dst[:2], src[2*col:])
-	copy(dst[2:4], src[32+2*col:])
-	clear(dst[4:])
-	s := dst[4:16]
-	for g := range 8 {
-		group := src[64+288*g:][:288]
-		a, b := group[col], group[16+col]
-		if g < 4 {
-			s[g] |= a
-			s[g+4] |= b
-		} else {
-			s[g+4] = a&15 | b<<4
-			s[g-4] |= a >> 4 << 6
-			s[g] |= b >> 4 << 6
-		}
-		shift, q := g%2*4, dst[16+g/2*32:][:32]
-		for l := range q {
-			q[l] |= nibble(group[32:], col, l) << shift
-		}
-	}
-}
-
-func unpackK4(dst []float32, src []byte, col int) {
-	d, m := half(src[2*col:]), half(src[32+2*col:])
-	for l := range dst {
-		group := src[64+288*(l/32):]
-		scale, low := d*float32(group[col]), float32(m*float32(group[16+col]))
-		dst[l] = float32(scale*float32(nibble(group[32:], col, l%32))) - low
-	}
-}

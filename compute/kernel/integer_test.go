@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -12,26 +13,30 @@ import (
 	"weft/compute/quant"
 )
 
-var intFormats = []IntFormat{IntQ8_0, IntQ4_0, IntQ4_K}
+var intFormats = []IntFormat{IntQ8_0, IntQ4_0, IntQ4_K, IntQ5_K, IntQ6_K}
 
-// randomInt returns a weight [n, k] in blocks of a file, packed, and its values
-// as a matrix [k, n]. All bits are random but scales, which are small; some are
-// zero, some negative.
+// randomInt returns a weight [n, k] packed, and its values as a matrix [k, n].
 func randomInt(r *rand.Rand, f IntFormat, k, n int) (*PackedInt, Matrix) {
+	file, w := randomFile(r, f, k, n)
+	return mustPack(f, k, n, columnsOf(file, n)), w
+}
+
+// randomFile returns a weight [n, k] in blocks of a file, and its values. All
+// bits are random but scales, which are small; some are zero, some negative.
+func randomFile(r *rand.Rand, f IntFormat, k, n int) ([]byte, Matrix) {
 	form := f.form()
 	file := make([]byte, k/form.values*form.bytes*n)
 	for i := range file {
 		file[i] = byte(r.Uint32())
 	}
 	for b := 0; b < len(file); b += form.bytes {
-		binary.LittleEndian.PutUint16(file[b:], quant.ToHalf(float32(r.IntN(200)-40)/(1<<12)))
-		if f == IntQ4_K {
-			binary.LittleEndian.PutUint16(file[b+2:], quant.ToHalf(float32(r.IntN(200)-40)/(1<<11)))
+		for _, at := range form.halves {
+			binary.LittleEndian.PutUint16(file[b+at:], quant.ToHalf(float32(r.IntN(200)-40)/(1<<12)))
 		}
 	}
 	w := Matrix{Data: make([]float32, k*n), Stride: k, T: true}
 	quant.Format(f).Decode(w.Data, file)
-	return mustPack(f, k, n, columnsOf(file, n)), w
+	return file, w
 }
 
 func mustPack(f IntFormat, k, n int, column func(j int) []byte) *PackedInt {
@@ -102,7 +107,7 @@ func TestIntIsItsRows(t *testing.T) {
 	for _, f := range intFormats {
 		for m := 1; m <= 20; m++ {
 			k := 256 * (1 + r.IntN(3))
-			if f != IntQ4_K {
+			if f.form().values == intBlock {
 				k = 32 * (1 + r.IntN(30))
 			}
 			b, _ := randomInt(r, f, k, 1+r.IntN(100))
@@ -147,7 +152,8 @@ func TestPackedIntColumns(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, f := range intFormats {
 		const n, k = 37, 512
-		b, w := randomInt(r, f, k, n)
+		file, w := randomFile(r, f, k, n)
+		b := mustPack(f, k, n, columnsOf(file, n))
 		column, blocks := make([]float32, k), make([]byte, k/b.form.values*b.form.bytes)
 		for j := range n {
 			b.Column(column, j)
@@ -157,17 +163,13 @@ func TestPackedIntColumns(t *testing.T) {
 				}
 			}
 			b.Blocks(blocks, j)
-			again := mustPack(f, k, 1, func(int) []byte { return blocks })
-			again.Column(column, 0)
-			for l, x := range column {
-				if !equalBits(x, w.at(l, j)) {
-					t.Fatalf("%s: column %d, value %d comes back as %v, want %v", b.form.name, j, l, x, w.at(l, j))
-				}
+			if want := columnsOf(file, n)(j); !bytes.Equal(blocks, want) {
+				t.Fatalf("%s: column %d comes back as %x, want %x", b.form.name, j, blocks, want)
 			}
 		}
-		file := roundUp(n, intCols) * k / b.form.values * b.form.bytes
-		if got := b.Bytes(); got < file || got > file*103/100 {
-			t.Errorf("%s: %d bytes, in a file %d", b.form.name, got, file)
+		size := roundUp(n, intCols) * len(blocks)
+		if got := b.Bytes(); got < size || got > size*103/100 {
+			t.Errorf("%s: %d bytes, in a file %d", b.form.name, got, size)
 		}
 	}
 }

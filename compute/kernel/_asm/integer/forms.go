@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -47,12 +49,14 @@ func (f q8) scale(t *tile) {
 }
 
 // Activations of 8 bits: [32]int8, a pair of int16 that stands for -8 times
-// their sum, their scale, their sum times the scale.
+// their sum, two that stand for -32 times the sums of their halves, their scale,
+// their sum times the scale.
 const (
-	record8 = 44
+	record8 = 52
 	bias8   = 32
-	scale8  = 36
-	sum8    = 40
+	bias32  = 36
+	scale8  = 44
+	sum8    = 48
 )
 
 // nibbles emits the sums of a block of 4-bit weights, t.w at its 256 bytes:
@@ -127,13 +131,28 @@ func (q k4) multiply(t *tile) {
 	nibbles(t)
 }
 
-// factors loads head*bytes, the scales or the minima of this block.
+// factors loads v = head*bytes, the scales or the minima of this block.
 func (k4) factors(t *tile, head, bytes int) {
 	for v := range vecs {
-		VPMOVZXBD(Mem{Base: t.w, Disp: bytes + 8*v - 288}, t.v[v])
-		VCVTDQ2PS(t.v[v], t.v[v])
-		VCVTPH2PS(Mem{Base: t.head, Disp: head + 16*v}, t.tmp)
-		VMULPS(t.v[v], t.tmp, t.v[v])
+		t.factor(t.v[v], t.tmp, head+16*v, bytes+8*v-288)
+	}
+}
+
+// factor loads to = head*bytes for eight columns.
+func (t *tile) factor(to, tmp reg.VecVirtual, head, bytes int) {
+	VPMOVZXBD(Mem{Base: t.w, Disp: bytes}, to)
+	VCVTDQ2PS(to, to)
+	VCVTPH2PS(Mem{Base: t.head, Disp: head}, tmp)
+	VMULPS(to, tmp, to)
+}
+
+// lower emits c -= v * the activations' sum.
+func (t *tile) lower(disp int) {
+	for i := range t.rows {
+		VBROADCASTSS(t.X(i, disp), t.a)
+		for v, s := range t.sum[i] {
+			VFNMADD231PS(t.v[v], t.a, s)
+		}
 	}
 }
 
@@ -141,14 +160,125 @@ func (k k4) scale(t *tile) {
 	k.factors(t, 0, 0)
 	t.scaled(scale8-16, pairsToInt32)
 	k.factors(t, 32, 16)
-	for i := range t.rows {
-		VBROADCASTSS(t.X(i, sum8-16), t.a)
-		for v, s := range t.sum[i] {
-			VFNMADD231PS(t.v[v], t.a, s)
-		}
-	}
+	t.lower(sum8 - 16)
 	t.store()
 	t.both(t.x, record8-16)
+}
+
+// k5 is Q5_K: Q4_K with 64 bytes behind the nibbles of a block, [16 columns][4
+// k], whose bit j is the fifth of the j-th four k. The sums begin at -16 times
+// the activations, without which they would not fit 16 bits; the minima make up
+// for it.
+type k5 struct{}
+
+func (k5) name() string { return "k5rows" }
+func (k5) record() int  { return record8 }
+func (k5) groups() int  { return 8 }
+func (k5) head() int    { return 64 }
+
+func (k5) start(t *tile) {
+	for i := range t.sum {
+		s := t.sum[i]
+		VPBROADCASTD(t.X(i, bias8), s[0])
+		VPADDW(s[0], s[0], s[0])
+		VMOVDQA(s[0], s[1])
+	}
+}
+
+func (k5) multiply(t *tile) {
+	for q := range 8 {
+		if q%2 == 0 {
+			PREFETCHT0(Mem{Base: t.w, Disp: 32*q + ahead})
+		}
+		for v := range vecs {
+			t.nibble(v, 32+64*(q%4)+32*v, q/4)
+			t.upper(v, 288+32*v, 4-q, bit4())
+		}
+		t.step(4*q, maddubsw, addw)
+	}
+}
+
+// nibble loads the lower or upper nibbles at disp.
+func (t *tile) nibble(v, disp, upper int) {
+	VMOVDQU(Mem{Base: t.w, Disp: disp}, t.v[v])
+	if upper > 0 {
+		VPSRLW(Imm(4), t.v[v], t.v[v])
+	}
+	VPAND(low(), t.v[v], t.v[v])
+}
+
+// upper adds the bits at disp, moved to the left and masked.
+func (t *tile) upper(v, disp, left int, mask Mem) {
+	VMOVDQU(Mem{Base: t.w, Disp: disp}, t.a)
+	switch {
+	case left > 0:
+		VPSLLW(Imm(uint64(left)), t.a, t.a)
+	case left < 0:
+		VPSRLW(Imm(uint64(-left)), t.a, t.a)
+	}
+	VPAND(mask, t.a, t.a)
+	VPOR(t.a, t.v[v], t.v[v])
+}
+
+func (k5) scale(t *tile) {
+	for v := range vecs {
+		t.factor(t.v[v], t.tmp, 16*v, 8*v)
+	}
+	t.scaled(scale8, pairsToInt32)
+	for v := range vecs {
+		t.factor(t.v[v], t.tmp, 32+16*v, 16+8*v)
+		t.factor(t.a, t.tmp, 16*v, 8*v)
+		VMULPS(sixteen(), t.a, t.a)
+		VSUBPS(t.a, t.v[v], t.v[v])
+	}
+	t.lower(sum8)
+	t.store()
+	ADDQ(U32(352), t.w)
+	t.both(t.x, record8)
+}
+
+// k6 is Q6_K. The head is 16 scales d; a block is 16 signed bytes a for its
+// first and 16 for its second half, and for each half nibbles [2][16 columns]
+// [4 k], the next 8 k in the upper ones, and two bits of all [16 columns][4 k]:
+// the weight is (d*a)(q-32). The sums of a half fit 16 bits with their bias.
+type k6 struct{}
+
+func (k6) name() string { return "k6rows" }
+func (k6) record() int  { return record8 }
+func (k6) groups() int  { return 8 }
+func (k6) head() int    { return 32 }
+
+func (k6) start(*tile) {}
+
+func (k6) multiply(t *tile) {
+	for half := range 2 {
+		for i, s := range t.sum {
+			VPBROADCASTD(t.X(i, bias32+4*half), s[0])
+			VMOVDQA(s[0], s[1])
+		}
+		at := 32 + 192*half
+		for q := range 4 {
+			PREFETCHT0(Mem{Base: t.w, Disp: at + 48*q + ahead})
+			for v := range vecs {
+				t.nibble(v, at+64*(q%2)+32*v, q/2)
+				t.upper(v, at+128+32*v, 4-2*q, bits45())
+			}
+			t.step(16*half+4*q, maddubsw, addw)
+		}
+		for v := range vecs {
+			VPMOVSXBD(Mem{Base: t.w, Disp: 16*half + 8*v}, t.v[v])
+			VCVTDQ2PS(t.v[v], t.v[v])
+			VCVTPH2PS(Mem{Base: t.head, Disp: 16 * v}, t.tmp)
+			VMULPS(t.v[v], t.tmp, t.v[v])
+		}
+		t.scaled(scale8, pairsToInt32)
+		t.store()
+	}
+}
+
+func (k6) scale(t *tile) {
+	ADDQ(U32(416), t.w)
+	t.both(t.x, record8)
 }
 
 var constants = map[string]Mem{}
@@ -169,4 +299,7 @@ func constant(name string, v uint32) Mem {
 func low() Mem       { return constant("intLow", 0x0f0f0f0f) }
 func ones() Mem      { return constant("intOnes", 0x00010001) }
 func oneBytes() Mem  { return constant("intOneBytes", 0x01010101) }
+func bit4() Mem      { return constant("intBit4", 0x10101010) }
+func bits45() Mem    { return constant("intBits45", 0x30303030) }
+func sixteen() Mem   { return constant("intSixteen", math.Float32bits(16)) }
 func magnitude() Mem { return constant("intMagnitude", 0x7fffffff) }

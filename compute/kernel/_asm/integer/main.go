@@ -21,6 +21,8 @@ func main() {
 	product(q8{})
 	product(q4{})
 	product(k4{})
+	product(k5{})
+	product(k6{})
 	quantize16()
 	quantize8()
 	peak("peak16", "VPMADDWD", "VPADDD")

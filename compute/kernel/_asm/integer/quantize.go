@@ -88,7 +88,7 @@ func quantize16() {
 }
 
 func quantize8() {
-	rounding("round8", math.MaxInt8, record8, "round8 rounds blocks of 32 values to records of [32]int8, -8 times their sum in two int16, their scale and their sum times that.", func(q *quantizer) {
+	rounding("round8", math.MaxInt8, record8, "round8 rounds blocks of 32 values to records of [32]int8, biases, their scale and their sum times that.", func(q *quantizer) {
 		VPACKSSDW(q.x[1], q.x[0], q.x[0])
 		VPACKSSDW(q.x[3], q.x[2], q.x[2])
 		VPACKSSWB(q.x[2], q.x[0], q.x[0])
@@ -99,20 +99,25 @@ func quantize8() {
 		one, pairs, total := YMM(), YMM(), YMM()
 		VMOVDQU(oneBytes(), one)
 		VPMADDUBSW(q.x[0], one, pairs)
-		VPERM2F128(Imm(1), pairs, pairs, total)
-		VPADDW(total, pairs, pairs)
-		VPSHUFD(Imm(0x4e), pairs, total)
+		VPSHUFD(Imm(0x4e), pairs, total) // each half is a half of the vector
 		VPADDW(total, pairs, pairs)
 		VPSHUFD(Imm(0xb1), pairs, total)
 		VPADDW(total, pairs, pairs)
+		none, halves, other := YMM(), YMM(), XMM()
+		zero(none)
+		VPSUBW(pairs, none, halves)
+		VEXTRACTI128(Imm(1), pairs, other)
+		VPADDW(other, pairs.AsX(), pairs.AsX())
 		VPMADDWD(ones(), pairs, total)
 		VCVTDQ2PS(total, total)
 		VMULPS(q.scale, total, total)
-		VPSLLW(Imm(3), pairs, pairs)
-		none := YMM()
-		zero(none)
 		VPSUBW(pairs, none, pairs)
+		VPSLLW(Imm(3), pairs, pairs)
+		VPSLLW(Imm(5), halves, halves)
 		VMOVD(pairs.AsX(), Mem{Base: q.dst, Disp: bias8})
+		VMOVD(halves.AsX(), Mem{Base: q.dst, Disp: bias32})
+		VEXTRACTI128(Imm(1), halves, other)
+		VMOVD(other, Mem{Base: q.dst, Disp: bias32 + 4})
 		VMOVSS(q.scale.AsX(), Mem{Base: q.dst, Disp: scale8})
 		VMOVSS(total.AsX(), Mem{Base: q.dst, Disp: sum8})
 	})
