@@ -13,10 +13,11 @@ var _ op.KV = (*Cache)(nil)
 
 // Options sizes a cache.
 type Options struct {
-	Pages     int  // pages in the pool; must be positive
-	PageLen   int  // positions per page, a multiple of kernel.BlockLen; kernel.BlockLen when 0
-	Watermark int  // pages that Fits keeps free for sequences that run already; 0
-	Poison    bool // fill freed pages with NaN, so that a test sees a stale read; false
+	Pages     int         // pages in the pool; must be positive
+	PageLen   int         // positions per page, a multiple of kernel.BlockLen; kernel.BlockLen when 0
+	Watermark int         // pages that Fits keeps free for sequences that run already; 0
+	Poison    bool        // fill freed pages with NaN, so that a test sees a stale read; false
+	Disk      DiskOptions // where kept pages go when memory runs out, and at the end; nowhere
 }
 
 // Validate names the first option that makes no sense.
@@ -26,6 +27,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("kv: Pages is %d, want at least 1", o.Pages)
 	case o.PageLen < 0 || o.PageLen%kernel.BlockLen != 0:
 		return fmt.Errorf("kv: PageLen is %d, want a multiple of %d", o.PageLen, kernel.BlockLen)
+	case o.Disk.Validate() != nil:
+		return o.Disk.Validate()
 	case o.Watermark < 0 || o.Watermark >= o.Pages:
 		return fmt.Errorf("kv: Watermark is %d, want 0 to %d (Pages-1)", o.Watermark, o.Pages-1)
 	}
@@ -43,6 +46,9 @@ type Cache struct {
 	refs []int32 // per page: tables that hold it, and the tree
 	free []int32 // pages with refs 0, used as a stack
 	tree tree    // pages kept for the prefixes they hold
+	disk *disk   // nil: none
+
+	loaded uint64 // pages that came from disk
 
 	seqs  []sequence
 	slots []int // unused entries of seqs
@@ -91,12 +97,23 @@ func New(states []model.State, o Options) (*Cache, error) {
 		c.free[i] = int32(o.Pages - 1 - i) // page 0 on top
 	}
 	var err error
+	if o.Disk.Dir != "" {
+		shape := fmt.Sprint(o.PageLen, c.layers)
+		if c.disk, err = openDisk(o.Disk, shape, c.PageBytes()); err != nil {
+			return nil, err
+		}
+	}
 	c.slab, c.release, err = newSlab(o.Pages * c.page)
 	return c, err
 }
 
-// Close gives the memory back. Blocks handed out before are invalid.
+// Close stores what is kept if there is a disk tier, and gives the memory back.
+// Blocks handed out before are invalid.
 func (c *Cache) Close() {
+	if c.disk != nil && c.release != nil {
+		c.flush()
+		c.disk.close()
+	}
 	if c.release != nil {
 		c.release()
 	}
@@ -109,6 +126,9 @@ func (c *Cache) PageLen() int { return c.opts.PageLen }
 // Pages counts the pages that are free, the cached ones, which only a kept
 // prefix holds and which are given up when pages run out, and all.
 func (c *Cache) Pages() (free, cached, total int) { return len(c.free), c.tree.idle, len(c.refs) }
+
+// Loaded is the number of pages that came from disk.
+func (c *Cache) Loaded() uint64 { return c.loaded }
 
 // PageBytes is the size of one page, all layers, in bytes.
 func (c *Cache) PageBytes() int { return c.page * 4 }

@@ -38,6 +38,16 @@ func newTree(o Options) tree {
 // kept in the same space; Len says how long it is. The sequence may end inside
 // a page that it shares with the tree; Grow copies that one.
 func (c *Cache) Match(space string, ids []int32) int {
+	handle := c.match(space, ids)
+	if c.disk != nil && c.load(space, handle, ids) {
+		c.Free(handle)
+		handle = c.match(space, ids)
+	}
+	return handle
+}
+
+// match is Match in memory.
+func (c *Cache) match(space string, ids []int32) int {
 	handle := c.Alloc()
 	s, n := c.seq(handle), c.tree.roots[space]
 	for n != nil && len(ids) > 0 {
@@ -124,6 +134,9 @@ func (c *Cache) evict() {
 		last := len(n.pages) - 1
 		if len(n.children) > 0 || c.refs[n.pages[last]] > 1 {
 			continue
+		}
+		if c.disk != nil {
+			c.store(n, last, false)
 		}
 		p := n.pages[last]
 		n.pages, n.tokens = n.pages[:last], n.tokens[:last*c.opts.PageLen]
