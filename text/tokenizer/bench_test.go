@@ -1,8 +1,10 @@
 package tokenizer
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -60,10 +62,54 @@ func BenchmarkEncodeUncached(b *testing.B) {
 	}
 }
 
-// BenchmarkEncodeRun is one letter a million times: a single chunk.
-func BenchmarkEncodeRun(b *testing.B) {
-	tok := tiktokens()[2].load(b)
-	benchEncode(b, tok, strings.Repeat("a", 1_000_000))
+// BenchmarkLong encodes one letter, and spaces, over and over: a single chunk,
+// whose time should grow as its length does.
+func BenchmarkLong(b *testing.B) {
+	for _, v := range []struct {
+		name string
+		tok  *Tokenizer
+	}{{"cl100k_base", tiktokens()[2].load(b)}, {"llama3", llama3(b)}} {
+		for _, unit := range []struct{ name, text string }{{"letter", "a"}, {"spaces", " "}} {
+			for _, kilobytes := range []int{256, 512, 1024, 2048} {
+				text := strings.Repeat(unit.text, kilobytes<<10)
+				b.Run(fmt.Sprintf("%s/%s/%dK", v.name, unit.name, kilobytes), func(b *testing.B) { benchEncode(b, v.tok, text) })
+			}
+		}
+	}
+}
+
+func llama3(b *testing.B) *Tokenizer {
+	tok, err := LoadTiktoken(testkit.Data(b, "tokenizers/llama3/tokenizer.model"), "cl100k", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return tok
+}
+
+// BenchmarkScaling encodes a batch of texts with one worker and with two.
+func BenchmarkScaling(b *testing.B) {
+	english := readData(b, "text/wikitext2_valid.txt")
+	var texts []string
+	for english != "" {
+		n := min(len(english), 1<<14)
+		texts, english = append(texts, english[:n]), english[n:]
+	}
+	size := 0
+	for _, text := range texts {
+		size += len(text)
+	}
+	for _, c := range tiktokens()[2:] {
+		tok := c.load(b)
+		for _, workers := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%s/%d", c.name, workers), func(b *testing.B) {
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					tok.EncodeBatch(texts)
+				}
+			})
+		}
+	}
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -9,188 +9,161 @@ import (
 // merges is its rank: lower ranks go first, and of the same rank the leftmost.
 type merge struct{ left, right, into int32 }
 
+// noRank is the rank of a pair that is not merged: behind all others.
 const noRank = math.MaxInt32
 
-// mergeTable finds the merge of a pair of ids: an open-addressed hash table, at
-// most half full, of 16-byte slots. It is read by many goroutines at once.
+// mergeTable finds the merge of a pair of ids. It is made to be small, as most of
+// the time of merging goes by waiting for memory: a hash table of four bytes a
+// place, at most half full. It is read by many goroutines at once.
 type mergeTable struct {
-	slots []slot
-	shift int // hash bits that are dropped
+	merges []merge
+	// places has ranks, plus one, under bits of the hash that tell most pairs that
+	// are not merged from those that are; 0: empty.
+	places []uint32
+	shift  int    // hash bits that places is not indexed by
+	rank   uint32 // the bits of a place that are a rank
+	// small has the ranks of pairs of ids below 256, which are the bytes in most
+	// vocabularies of bytes.
+	small *[1 << 16]int32
+	// growing says that a merge comes behind those that make its two tokens, as in
+	// every list that training gives.
+	growing bool
 }
 
-// slot is one place of the table: 16 bytes, so that four share a cache line.
-type slot struct {
-	key  uint64 // pairKey; all ones when empty
-	rank int32
-	into int32
-}
-
-// pairKey packs two ids into one word; no pair of ids gives all ones, as ids are
-// not negative.
-func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) }
-
-// newMergeTable returns an empty table with room for n merges.
-func newMergeTable(n int) *mergeTable {
-	size := bits.Len(uint(max(2*n, 8) - 1))
-	m := &mergeTable{slots: make([]slot, 1<<size), shift: 64 - size}
-	for i := range m.slots {
-		m.slots[i] = slot{key: math.MaxUint64, rank: noRank}
+// newMergeTable returns the table of a list of merges, which it keeps. Of two
+// merges of one pair the last counts.
+func newMergeTable(merges []merge) *mergeTable {
+	size := bits.Len(uint(max(2*len(merges), 8) - 1))
+	m := &mergeTable{merges: merges, places: make([]uint32, 1<<size), shift: 64 - size,
+		rank: 1<<bits.Len(uint(len(merges))) - 1, small: new([1 << 16]int32)}
+	for i := range m.small {
+		m.small[i] = noRank
 	}
+	for rank, g := range merges {
+		if uint32(g.left|g.right) < 256 {
+			m.small[g.left<<8|g.right] = int32(rank)
+			continue
+		}
+		h := pairHash(g.left, g.right)
+		i := h >> m.shift
+		for ; m.places[i] != 0; i = (i + 1) & uint64(len(m.places)-1) {
+			if old := merges[m.places[i]&m.rank-1]; old.left == g.left && old.right == g.right {
+				break
+			}
+		}
+		m.places[i] = uint32(h)&^m.rank | uint32(rank+1)
+	}
+	m.growing = growing(merges)
 	return m
 }
 
-// find returns the slot of a pair: its own, or the empty one where it belongs.
-func (m *mergeTable) find(key uint64) *slot {
-	for i := key * 0x9e3779b97f4a7c15 >> m.shift; ; i = (i + 1) & uint64(len(m.slots)-1) {
-		if s := &m.slots[i]; s.key == key || s.key == math.MaxUint64 {
-			return s
+// growing says whether every merge comes behind all that make its two tokens.
+func growing(merges []merge) bool {
+	var last []int32 // by id: the last merge that makes it, plus one
+	for rank, g := range merges {
+		if more := int(g.into) + 1 - len(last); more > 0 {
+			last = append(last, make([]int32, more)...)
+		}
+		last[g.into] = int32(rank + 1)
+	}
+	late := func(id int32, rank int) bool { return int(id) < len(last) && int(last[id]) > rank }
+	for rank, g := range merges {
+		if late(g.left, rank) || late(g.right, rank) {
+			return false
+		}
+	}
+	return true
+}
+
+// pairHash mixes two ids: the upper bits are the better ones, then the lower half.
+func pairHash(left, right int32) uint64 {
+	h := (uint64(uint32(left))<<32 | uint64(uint32(right))) * 0x9e3779b97f4a7c15
+	return h ^ h>>32
+}
+
+// find returns the rank of the merge of a pair, or noRank.
+func (m *mergeTable) find(left, right int32) int32 {
+	if uint32(left|right) < 256 {
+		return m.small[left<<8|right]
+	}
+	return m.search(left, right)
+}
+
+// search is find for any ids, in places.
+func (m *mergeTable) search(left, right int32) int32 {
+	h := pairHash(left, right)
+	for i := h >> m.shift; ; i = (i + 1) & uint64(len(m.places)-1) {
+		p := m.places[i]
+		if p == 0 {
+			return noRank
+		}
+		if (p^uint32(h))&^m.rank != 0 {
+			continue
+		}
+		rank := int32(p&m.rank) - 1
+		if g := &m.merges[rank]; g.left == left && g.right == right {
+			return rank
 		}
 	}
 }
 
-// add enters a merge; of two merges of one pair the last stays.
-func (m *mergeTable) add(rank int, g merge) {
-	*m.find(pairKey(g.left, g.right)) = slot{key: pairKey(g.left, g.right), rank: int32(rank), into: g.into}
-}
-
-// shortChunk is the length from which merging with a heap beats looking over
-// all ranks for each merge.
-const shortChunk = 64
+// The three ways of merging and the lengths, in ids, up to which each is the
+// fastest: looking over all ranks for each merge, a heap of them, and buckets by
+// rank, which have to be emptied and looked over as well.
+const (
+	shortChunk = 64
+	heapChunk  = 1 << 10
+)
 
 // apply merges the ids of one chunk in place and returns what is left of them.
 func (m *mergeTable) apply(ids []int32) []int32 {
-	switch {
-	case len(ids) < 2:
-		return ids
-	case len(ids) > shortChunk:
-		return m.applyLong(ids, nil)
-	}
-	var found [shortChunk]*slot // found[i] is the merge of ids[i] and ids[i+1]
 	n := len(ids)
-	for i := range n - 1 {
-		found[i] = m.find(pairKey(ids[i], ids[i+1]))
+	switch {
+	case n < 2:
+		return ids
+	case n > heapChunk && m.growing:
+		return m.applyBuckets(ids)
+	case n > shortChunk:
+		return m.applyHeap(ids, nil)
 	}
-	for n > 1 {
-		best, rank := 0, int32(noRank)
-		for i, s := range found[:n-1] {
-			if s.rank < rank {
-				best, rank = i, s.rank
-			}
+	// found[i] is the rank of the merge of the token at i and the one behind it,
+	// over i: the smallest is the leftmost of the best rank.
+	const none = noRank << 8
+	var found [shortChunk]uint64
+	var prev, next [shortChunk + 1]uint8
+	for i := range n - 1 {
+		found[i] = uint64(m.find(ids[i], ids[i+1]))<<8 | uint64(i)
+		next[i] = uint8(i + 1)
+		prev[i+1] = uint8(i)
+	}
+	next[n-1] = uint8(n)
+	for {
+		best := uint64(none)
+		for _, f := range found[:n-1] {
+			best = min(best, f)
 		}
-		if rank == noRank {
+		if best >= none {
 			break
 		}
-		ids[best] = found[best].into
-		copy(ids[best+1:n], ids[best+2:n])
-		copy(found[best:n-1], found[best+1:n-1])
-		n--
-		if best > 0 {
-			found[best-1] = m.find(pairKey(ids[best-1], ids[best]))
+		i := int(best & (shortChunk - 1))
+		id := m.merges[best>>8].into
+		ids[i] = id
+		j := next[i] & (shortChunk - 1)
+		k := next[j]
+		next[i] = k
+		found[i], found[j] = none, none
+		if int(k) < n {
+			prev[k] = uint8(i)
+			found[i] = uint64(m.find(id, ids[k]))<<8 | uint64(i)
 		}
-		if best < n-1 {
-			found[best] = m.find(pairKey(ids[best], ids[best+1]))
-		}
-	}
-	return ids[:n]
-}
-
-// applyLong is apply in O(n log n): a heap of candidate merges, keyed by rank
-// and then position, over a linked list of tokens. A candidate whose tokens
-// have changed since is dropped when it comes up. With drop, a candidate is
-// passed over now and then until another one has been taken, as in the
-// tokenizers library (after Provilkov et al. 2020).
-func (m *mergeTable) applyLong(ids []int32, drop *dropout) []int32 {
-	n := int32(len(ids))
-	prev, next := make([]int32, n), make([]int32, n)
-	ranks := make([]int32, n) // rank of the merge of token i and the one behind it
-	var h rankHeap
-	var passed []uint64
-	look := func(i int32) {
-		ranks[i] = noRank
-		if j := next[i]; j < n {
-			if s := m.find(pairKey(ids[i], ids[j])); s.rank != noRank {
-				ranks[i] = s.rank
-				h.push(uint64(s.rank)<<32 | uint64(i))
-			}
-		}
-	}
-	for i := range n {
-		prev[i], next[i] = i-1, i+1
-	}
-	for i := range n {
-		look(i)
-	}
-	for len(h) > 0 {
-		top := h.pop()
-		if drop != nil && drop.rng.Float64() < drop.rate {
-			passed = append(passed, top)
-			continue
-		}
-		for _, p := range passed {
-			h.push(p)
-		}
-		passed = passed[:0]
-		i := int32(uint32(top))
-		if ranks[i] != int32(top>>32) {
-			continue
-		}
-		j := next[i]
-		ids[i] = m.find(pairKey(ids[i], ids[j])).into
-		ranks[j] = noRank
-		next[i] = next[j]
-		if next[i] < n {
-			prev[next[i]] = i
-		}
-		look(i)
-		if prev[i] >= 0 {
-			look(prev[i])
+		if i > 0 {
+			p := prev[i]
+			found[p] = uint64(m.find(ids[p], id))<<8 | uint64(p)
 		}
 	}
 	out := ids[:0]
-	for i := int32(0); i < n; i = next[i] {
+	for i := 0; i < n; i = int(next[i]) {
 		out = append(out, ids[i])
 	}
 	return out
-}
-
-// rankHeap is a binary heap, smallest first.
-type rankHeap []uint64
-
-// push adds a candidate, moving larger ones down to make room.
-func (h *rankHeap) push(v uint64) {
-	a := append(*h, v)
-	i := len(a) - 1
-	for i > 0 && a[(i-1)/2] > v {
-		a[i] = a[(i-1)/2]
-		i = (i - 1) / 2
-	}
-	a[i] = v
-	*h = a
-}
-
-// pop takes the smallest out; the last one fills the gap from the top.
-func (h *rankHeap) pop() uint64 {
-	a := *h
-	top, v := a[0], a[len(a)-1]
-	a = a[:len(a)-1]
-	i := 0
-	for {
-		c := 2*i + 1
-		if c >= len(a) {
-			break
-		}
-		if c+1 < len(a) && a[c+1] < a[c] {
-			c++
-		}
-		if a[c] >= v {
-			break
-		}
-		a[i] = a[c]
-		i = c
-	}
-	if len(a) > 0 {
-		a[i] = v
-	}
-	*h = a
-	return top
 }

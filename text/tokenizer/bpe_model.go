@@ -10,14 +10,14 @@ import (
 // characters, and neighbours are merged by rank.
 type bpe struct {
 	table  *mergeTable
-	vocab  map[string]int32 // tokens that text is made of
-	sure   []atomic.Uint32  // a bit for each id: merging the token's text gives the token
-	bytes  [256]int32       // ids of bytes: all of a byte-level piece, or byte fallback; -1 none
-	level  bool             // pieces are bytes
-	whole  bool             // a piece that is a token is not merged
-	back   bool             // byte fallback
-	fuse   bool             // neighbouring unknowns are one
-	unk    int32            // for what the vocabulary lacks; -1: it is left out
+	vocab  *vocabulary     // tokens that text is made of
+	sure   []atomic.Uint32 // a bit for each id: merging the token's text gives the token
+	bytes  [256]int32      // ids of bytes: all of a byte-level piece, or byte fallback; -1 none
+	level  bool            // pieces are bytes
+	whole  bool            // a piece that is a token is not merged
+	back   bool            // byte fallback
+	fuse   bool            // neighbouring unknowns are one
+	unk    int32           // for what the vocabulary lacks; -1: it is left out
 	prefix string
 	suffix string
 	parted bool // no token holds ▁ behind another character: no merge crosses there
@@ -28,22 +28,20 @@ func newBPE(s *spec, level bool) (*bpe, error) {
 	m := &bpe{level: level, whole: s.whole, back: s.byteful, fuse: s.fuse, prefix: s.prefix, suffix: s.suffix,
 		unk: s.find(s.unk)}
 	m.bytes = s.byteIDs(level)
-	var err error
-	if m.vocab, err = s.index(); err != nil {
+	ids, err := s.index()
+	if err != nil {
 		return nil, err
 	}
+	m.vocab = newVocabulary(ids, len(s.tokens))
 	m.sure = make([]atomic.Uint32, len(s.tokens)/32+1)
 	m.parted = !level && m.apart(s)
-	m.table = newMergeTable(len(s.merges))
-	for rank, g := range s.merges {
-		m.table.add(rank, g)
-	}
+	m.table = newMergeTable(s.merges)
 	return m, nil
 }
 
 // apart says whether text can be divided in front of each run of ▁.
 func (m *bpe) apart(s *spec) bool {
-	if _, ok := m.vocab[spmSpace]; !ok || m.prefix != "" || m.suffix != "" || m.whole {
+	if _, ok := m.vocab.find(spmSpace); !ok || m.prefix != "" || m.suffix != "" || m.whole {
 		return false
 	}
 	for _, t := range s.tokens {
@@ -77,9 +75,9 @@ func (m *bpe) chunk(dst []int32, chunk string, drop *dropout) []int32 {
 	from := len(dst)
 	if drop != nil {
 		dst = m.symbols(dst, chunk)
-		return dst[:from+len(m.table.applyLong(dst[from:], drop))]
+		return dst[:from+len(m.table.applyHeap(dst[from:], drop))]
 	}
-	id, ok := m.vocab[chunk]
+	id, ok := m.vocab.find(chunk)
 	if ok && (m.whole || m.sure[id/32].Load()>>(id%32)&1 != 0) {
 		return append(dst, id)
 	}
@@ -127,7 +125,7 @@ func (m *bpe) characters(dst []int32, chunk string) []int32 {
 		if i += n; i == len(chunk) && m.suffix != "" {
 			name += m.suffix
 		}
-		if id, ok := m.vocab[name]; ok {
+		if id, ok := m.vocab.find(name); ok {
 			if pending {
 				dst, pending = append(dst, m.unk), false
 			}

@@ -35,38 +35,47 @@ func naiveApply(merges []merge, ids []int32) []int32 {
 	}
 }
 
-// TestMergingAgainstNaive covers both ways of merging, on merges of few symbols
-// that overlap a lot, in an order of ranks that training would not give.
+// TestMergingAgainstNaive covers all ways of merging, on merges of few symbols
+// that overlap a lot, in the order of training or in one that it would not give.
 func TestMergingAgainstNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		symbols := rapid.IntRange(2, 6).Draw(t, "symbols")
+		base := rapid.SampledFrom([]int32{0, 250, 70_000}).Draw(t, "base") // ids below 256 have a table of their own
 		var merges []merge
-		table := newMergeTable(40)
 		for i := range rapid.IntRange(1, 40).Draw(t, "merges") {
-			id := rapid.Int32Range(0, int32(symbols+i)-1)
-			merges = append(merges, merge{id.Draw(t, "left"), id.Draw(t, "right"), int32(symbols + i)})
+			id := rapid.Int32Range(base, base+int32(symbols+i)-1)
+			merges = append(merges, merge{id.Draw(t, "left"), id.Draw(t, "right"), base + int32(symbols+i)})
 		}
-		for i, j := range rapid.Permutation(slices.Collect(func(yield func(int) bool) {
+		trained := rapid.Bool().Draw(t, "trained")
+		order := rapid.Permutation(slices.Collect(func(yield func(int) bool) {
 			for i := range merges {
 				if !yield(i) {
 					return
 				}
 			}
-		})).Draw(t, "order") {
-			merges[i], merges[j] = merges[j], merges[i]
+		})).Draw(t, "order")
+		for i, j := range order {
+			if !trained {
+				merges[i], merges[j] = merges[j], merges[i]
+			}
 		}
-		for r, g := range merges {
-			table.add(r, g)
+		table := newMergeTable(merges)
+		if trained && !table.growing {
+			t.Fatalf("merges in the order of training do not count as growing: %v", merges)
 		}
-		ids := rapid.SliceOfN(rapid.Int32Range(0, int32(symbols)-1), 0, 150).Draw(t, "ids")
+		ids := rapid.SliceOfN(rapid.Int32Range(base, base+int32(symbols)-1), 0, 150).Draw(t, "ids")
 		want := naiveApply(merges, ids)
 		if got := table.apply(slices.Clone(ids)); !slices.Equal(got, want) {
 			t.Fatalf("apply: got %v, want %v", got, want)
 		}
-		if len(ids) > 1 {
-			if got := table.applyLong(slices.Clone(ids), nil); !slices.Equal(got, want) {
-				t.Fatalf("applyLong: got %v, want %v", got, want)
-			}
+		if got := table.applyHeap(slices.Clone(ids), nil); !slices.Equal(got, want) {
+			t.Fatalf("applyHeap: got %v, want %v", got, want)
+		}
+		if !table.growing {
+			return
+		}
+		if got := table.applyBuckets(slices.Clone(ids)); !slices.Equal(got, want) {
+			t.Fatalf("applyBuckets: got %v, want %v", got, want)
 		}
 	})
 }

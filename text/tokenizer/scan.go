@@ -1,106 +1,11 @@
 package tokenizer
 
-import (
-	"unicode"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // The scanners below do by hand what these regular expressions say; regexp has
 // no look-ahead, and a scanner is many times faster. Each takes s[i:], i below
 // len(s), and returns the end of the chunk that starts at i. Invalid UTF-8
 // counts as one "other" character per byte, as U+FFFD would.
-
-// class holds the Unicode properties that the patterns ask for, one bit each.
-type class uint16
-
-const (
-	cSpace  class = 1 << iota // \s
-	cLine                     // \r or \n, beside cSpace
-	cNumber                   // \p{N}
-	cUpper                    // \p{Lu} or \p{Lt}
-	cLower                    // \p{Ll}
-	cBoth                     // \p{Lm} or \p{Lo}: letters without case
-	cMark                     // \p{M}
-	cOther                    // the rest
-	cHan                      // \p{Han}, beside any of the above but the spaces
-
-	cLetter = cUpper | cLower | cBoth // \p{L}
-	cHead   = cUpper | cBoth | cMark  // [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
-	cTail   = cLower | cBoth | cMark  // [\p{Ll}\p{Lm}\p{Lo}\p{M}]
-	cSymbol = cOther | cMark          // [^\s\p{L}\p{N}]
-	cFront  = cSpace | cSymbol        // [^\r\n\p{L}\p{N}], where cLine is not set
-)
-
-var asciiClass = func() (t [utf8.RuneSelf]class) {
-	for r := range t {
-		t[r] = runeClass(rune(r))
-	}
-	return t
-}()
-
-// runeClass sorts a character by Unicode 16; see additions.
-func runeClass(r rune) class {
-	switch {
-	case r == '\n' || r == '\r':
-		return cSpace | cLine
-	case 0x4e00 <= r && r <= 0x9fff:
-		return cBoth | cHan // the bulk of Chinese, Korean and Japanese, without a search
-	case 0xac00 <= r && r <= 0xd7a3, 0x3041 <= r && r <= 0x3096:
-		return cBoth
-	case r >= 0x2e80 && unicode.Is(unicode.Han, r):
-		return category(r) | cHan
-	}
-	return category(r)
-}
-
-// category is runeClass without \p{Han}.
-func category(r rune) class {
-	switch {
-	case unicode.IsLetter(r):
-		switch {
-		case unicode.IsLower(r):
-			return cLower
-		case unicode.IsUpper(r), unicode.IsTitle(r):
-			return cUpper
-		}
-		return cBoth
-	case unicode.IsNumber(r):
-		return cNumber
-	case unicode.IsMark(r):
-		return cMark
-	case unicode.IsSpace(r):
-		return cSpace
-	}
-	return addedClass(r)
-}
-
-// at returns the class of the character at s[i] and its length in bytes.
-func at(s string, i int) (class, int) {
-	if c := s[i]; c < utf8.RuneSelf {
-		return asciiClass[c], 1
-	}
-	r, n := utf8.DecodeRuneInString(s[i:])
-	return runeClass(r), n
-}
-
-// run returns the end of the characters from i on that are of the classes in set.
-func run(s string, i int, set class) int {
-	for i < len(s) {
-		if c := s[i]; c < utf8.RuneSelf {
-			if asciiClass[c]&set == 0 {
-				return i
-			}
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if runeClass(r)&set == 0 {
-			return i
-		}
-		i += n
-	}
-	return i
-}
 
 // digits is run for at most n numbers.
 func digits(s string, i, n int) int {
@@ -220,7 +125,7 @@ func nextCL100K(s string, i int) int { return cl100k(s, i, cLetter, 3) }
 // nextTiktoken is nextCL100K in the form that tiktoken has had since 0.8, where
 // \s++$ comes before \s*[\r\n]: white space that ends the text is one chunk.
 func nextTiktoken(s string, i int) int {
-	if asciiClass[s[i]&0x7f]&cSpace != 0 || s[i] >= utf8.RuneSelf {
+	if basic[s[i]&0x7f]&cSpace != 0 || s[i] >= utf8.RuneSelf {
 		if e := run(s, i, cSpace); e == len(s) {
 			return e
 		}
@@ -238,8 +143,10 @@ func nextQwen35(s string, i int) int { return cl100k(s, i, cLetter|cMark, 1) }
 // cl100k takes any one character except line breaks, letters and numbers along
 // with the letters behind it; letters is what counts as one inside a word.
 func cl100k(s string, i int, letters class, maxDigits int) int {
-	if e := contraction(s, i, true); e > i {
-		return e
+	if s[i] == '\'' {
+		if e := contraction(s, i, true); e > i {
+			return e
+		}
 	}
 	c, n := at(s, i)
 	switch {
