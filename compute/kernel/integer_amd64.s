@@ -8027,52 +8027,79 @@ TEXT ·round16(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
 
+reach:
+	VMOVDQU      intMagnitude<>+0(SB), Y0
+	VPAND        (CX), Y0, Y1
+	VPAND        32(CX), Y0, Y2
+	VPAND        64(CX), Y0, Y3
+	VPAND        96(CX), Y0, Y0
+	VPMAXSD      Y2, Y1, Y1
+	VPMAXSD      Y0, Y3, Y3
+	VPMAXSD      Y3, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPMAXSD      X0, X1, X1
+	VPSHUFD      $0x4e, X1, X0
+	VPMAXSD      X0, X1, X1
+	VPSHUFD      $0xb1, X1, X0
+	VPMAXSD      X0, X1, X1
+	VPMAXSD      intTiny<>+0(SB), X1, X1
+	VMOVSS       round16Top<>+0(SB), X0
+	VDIVSS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	VMULSS       round16Share<>+0(SB), X1, X0
+	VSUBSS       X1, X1, X1
+	VADDSS       X1, X0, X0
+	VMOVSS       X0, 64(AX)
+	ADDQ         $0x80, CX
+	ADDQ         $0x44, AX
+	DECQ         DX
+	JNZ          reach
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+
 block:
-	VMOVDQU    intMagnitude<>+0(SB), Y0
-	VMOVUPS    (CX), Y1
-	VPAND      Y0, Y1, Y2
-	VMOVUPS    32(CX), Y3
-	VPAND      Y0, Y3, Y4
-	VMOVUPS    64(CX), Y5
-	VPAND      Y0, Y5, Y6
-	VMOVUPS    96(CX), Y7
-	VPAND      Y0, Y7, Y0
-	VPMAXSD    Y4, Y2, Y2
-	VPMAXSD    Y0, Y6, Y6
-	VPMAXSD    Y6, Y2, Y2
-	VPERM2F128 $0x01, Y2, Y2, Y4
-	VPMAXSD    Y4, Y2, Y2
-	VPSHUFD    $0x4e, Y2, Y4
-	VPMAXSD    Y4, Y2, Y2
-	VPSHUFD    $0xb1, Y2, Y4
-	VPMAXSD    Y4, Y2, Y2
-	VPMAXSD    intTiny<>+0(SB), Y2, Y2
-	VMOVUPS    round16Top<>+0(SB), Y0
-	VDIVPS     Y2, Y0, Y0
-	VMULPS     round16Share<>+0(SB), Y2, Y4
-	VSUBPS     Y2, Y2, Y2
-	VADDPS     Y2, Y4, Y4
-	VMULPS     Y0, Y1, Y1
-	VCVTPS2DQ  Y1, Y1
-	VMULPS     Y0, Y3, Y3
-	VCVTPS2DQ  Y3, Y3
-	VMULPS     Y0, Y5, Y5
-	VCVTPS2DQ  Y5, Y5
-	VMULPS     Y0, Y7, Y7
-	VCVTPS2DQ  Y7, Y7
-	VPACKSSDW  Y3, Y1, Y1
-	VPERMQ     $0xd8, Y1, Y1
-	VMOVDQU    Y1, (AX)
-	VPACKSSDW  Y7, Y5, Y5
-	VPERMQ     $0xd8, Y5, Y5
-	VMOVDQU    Y5, 32(AX)
-	VMOVSS     X4, 64(AX)
-	ADDQ       $0x80, CX
-	ADDQ       $0x44, AX
-	DECQ       DX
-	JNZ        block
+	VBROADCASTSS (AX), Y0
+	VMULPS       (CX), Y0, Y1
+	VCVTPS2DQ    Y1, Y1
+	VMULPS       32(CX), Y0, Y2
+	VCVTPS2DQ    Y2, Y2
+	VMULPS       64(CX), Y0, Y3
+	VCVTPS2DQ    Y3, Y3
+	VMULPS       96(CX), Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y2, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, (AX)
+	VPACKSSDW    Y0, Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VMOVDQU      Y3, 32(AX)
+	ADDQ         $0x80, CX
+	ADDQ         $0x44, AX
+	DECQ         DX
+	JNZ          block
 	VZEROUPPER
 	RET
+
+DATA intMagnitude<>+0(SB)/4, $0x7fffffff
+DATA intMagnitude<>+4(SB)/4, $0x7fffffff
+DATA intMagnitude<>+8(SB)/4, $0x7fffffff
+DATA intMagnitude<>+12(SB)/4, $0x7fffffff
+DATA intMagnitude<>+16(SB)/4, $0x7fffffff
+DATA intMagnitude<>+20(SB)/4, $0x7fffffff
+DATA intMagnitude<>+24(SB)/4, $0x7fffffff
+DATA intMagnitude<>+28(SB)/4, $0x7fffffff
+GLOBL intMagnitude<>(SB), RODATA|NOPTR, $32
+
+DATA intTiny<>+0(SB)/4, $0x0d800000
+DATA intTiny<>+4(SB)/4, $0x0d800000
+DATA intTiny<>+8(SB)/4, $0x0d800000
+DATA intTiny<>+12(SB)/4, $0x0d800000
+DATA intTiny<>+16(SB)/4, $0x0d800000
+DATA intTiny<>+20(SB)/4, $0x0d800000
+DATA intTiny<>+24(SB)/4, $0x0d800000
+DATA intTiny<>+28(SB)/4, $0x0d800000
+GLOBL intTiny<>(SB), RODATA|NOPTR, $32
 
 DATA round16Top<>+0(SB)/4, $0x46fffe00
 DATA round16Top<>+4(SB)/4, $0x46fffe00
@@ -8094,26 +8121,6 @@ DATA round16Share<>+24(SB)/4, $0x38000100
 DATA round16Share<>+28(SB)/4, $0x38000100
 GLOBL round16Share<>(SB), RODATA|NOPTR, $32
 
-DATA intTiny<>+0(SB)/4, $0x0d800000
-DATA intTiny<>+4(SB)/4, $0x0d800000
-DATA intTiny<>+8(SB)/4, $0x0d800000
-DATA intTiny<>+12(SB)/4, $0x0d800000
-DATA intTiny<>+16(SB)/4, $0x0d800000
-DATA intTiny<>+20(SB)/4, $0x0d800000
-DATA intTiny<>+24(SB)/4, $0x0d800000
-DATA intTiny<>+28(SB)/4, $0x0d800000
-GLOBL intTiny<>(SB), RODATA|NOPTR, $32
-
-DATA intMagnitude<>+0(SB)/4, $0x7fffffff
-DATA intMagnitude<>+4(SB)/4, $0x7fffffff
-DATA intMagnitude<>+8(SB)/4, $0x7fffffff
-DATA intMagnitude<>+12(SB)/4, $0x7fffffff
-DATA intMagnitude<>+16(SB)/4, $0x7fffffff
-DATA intMagnitude<>+20(SB)/4, $0x7fffffff
-DATA intMagnitude<>+24(SB)/4, $0x7fffffff
-DATA intMagnitude<>+28(SB)/4, $0x7fffffff
-GLOBL intMagnitude<>(SB), RODATA|NOPTR, $32
-
 // func round8(dst *byte, src *float32, blocks int)
 // Requires: AVX, AVX2
 TEXT ·round8(SB), NOSPLIT, $0-24
@@ -8121,42 +8128,50 @@ TEXT ·round8(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
 
-block:
+reach:
 	VMOVDQU      intMagnitude<>+0(SB), Y0
-	VMOVUPS      (CX), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVUPS      32(CX), Y3
-	VPAND        Y0, Y3, Y4
-	VMOVUPS      64(CX), Y5
-	VPAND        Y0, Y5, Y6
-	VMOVUPS      96(CX), Y7
-	VPAND        Y0, Y7, Y0
-	VPMAXSD      Y4, Y2, Y2
-	VPMAXSD      Y0, Y6, Y6
-	VPMAXSD      Y6, Y2, Y2
-	VPERM2F128   $0x01, Y2, Y2, Y4
-	VPMAXSD      Y4, Y2, Y2
-	VPSHUFD      $0x4e, Y2, Y4
-	VPMAXSD      Y4, Y2, Y2
-	VPSHUFD      $0xb1, Y2, Y4
-	VPMAXSD      Y4, Y2, Y2
-	VPMAXSD      intTiny<>+0(SB), Y2, Y2
-	VMOVUPS      round8Top<>+0(SB), Y0
-	VDIVPS       Y2, Y0, Y0
-	VMULPS       round8Share<>+0(SB), Y2, Y4
-	VSUBPS       Y2, Y2, Y2
-	VADDPS       Y2, Y4, Y4
-	VMULPS       Y0, Y1, Y1
+	VPAND        (CX), Y0, Y1
+	VPAND        32(CX), Y0, Y2
+	VPAND        64(CX), Y0, Y3
+	VPAND        96(CX), Y0, Y0
+	VPMAXSD      Y2, Y1, Y1
+	VPMAXSD      Y0, Y3, Y3
+	VPMAXSD      Y3, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPMAXSD      X0, X1, X1
+	VPSHUFD      $0x4e, X1, X0
+	VPMAXSD      X0, X1, X1
+	VPSHUFD      $0xb1, X1, X0
+	VPMAXSD      X0, X1, X1
+	VPMAXSD      intTiny<>+0(SB), X1, X1
+	VMOVSS       round8Top<>+0(SB), X0
+	VDIVSS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	VMULSS       round8Share<>+0(SB), X1, X0
+	VSUBSS       X1, X1, X1
+	VADDSS       X1, X0, X0
+	VMOVSS       X0, 44(AX)
+	ADDQ         $0x80, CX
+	ADDQ         $0x34, AX
+	DECQ         DX
+	JNZ          reach
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+
+block:
+	VBROADCASTSS (AX), Y0
+	VMULPS       (CX), Y0, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMULPS       Y0, Y3, Y3
+	VMULPS       32(CX), Y0, Y2
+	VCVTPS2DQ    Y2, Y2
+	VMULPS       64(CX), Y0, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMULPS       Y0, Y5, Y5
-	VCVTPS2DQ    Y5, Y5
-	VMULPS       Y0, Y7, Y7
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y3, Y1, Y1
-	VPACKSSDW    Y7, Y5, Y5
-	VPACKSSWB    Y5, Y1, Y1
+	VMULPS       96(CX), Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y2, Y1, Y1
+	VPACKSSDW    Y0, Y3, Y3
+	VPACKSSWB    Y3, Y1, Y1
 	VMOVDQU      intOrder<>+0(SB), Y0
 	VPERMD       Y1, Y0, Y1
 	VMOVDQU      Y1, (AX)
@@ -8168,19 +8183,18 @@ block:
 	VPADDW       Y1, Y0, Y0
 	VPXOR        Y2, Y2, Y2
 	VPSUBW       Y0, Y2, Y3
-	VEXTRACTI128 $0x01, Y0, X5
-	VPADDW       X5, X0, X0
+	VEXTRACTI128 $0x01, Y0, X4
+	VPADDW       X4, X0, X0
 	VPMADDWD     intOnes<>+0(SB), Y0, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y4, Y1, Y1
+	VMULSS       44(AX), X1, X1
 	VPSUBW       Y0, Y2, Y0
 	VPSLLW       $0x03, Y0, Y0
 	VPSLLW       $0x05, Y3, Y3
 	VMOVD        X0, 32(AX)
 	VMOVD        X3, 36(AX)
-	VEXTRACTI128 $0x01, Y3, X5
-	VMOVD        X5, 40(AX)
-	VMOVSS       X4, 44(AX)
+	VEXTRACTI128 $0x01, Y3, X4
+	VMOVD        X4, 40(AX)
 	VMOVSS       X1, 48(AX)
 	ADDQ         $0x80, CX
 	ADDQ         $0x34, AX

@@ -65,18 +65,22 @@ func PackInt(p *par.Pool, f IntFormat, k, n int, column func(j int) []byte) (*Pa
 	}
 	want := k / form.values * form.bytes
 	var bad atomic.Pointer[error]
-	w := packInt(p, form, k, n, func(panel []byte, j int) {
-		src := column(j)
-		if len(src) != want {
-			panic(fmt.Sprintf("kernel: %d bytes of %s for column %d of a matrix [%d, %d], want %d", len(src), form.name, j, k, n, want))
-		}
-		for b := 0; b < len(src); b += form.bytes {
-			block := src[b : b+form.bytes]
-			if err := form.finite(block); err != nil {
-				err = fmt.Errorf("kernel: column %d of a matrix [%d, %d]: %w", j, k, n, err)
-				bad.CompareAndSwap(nil, &err)
+	w := packInt(p, form, k, n, func(panel []byte, first, cols int) {
+		var src [intCols][]byte
+		for j := range cols {
+			if src[j] = column(first + j); len(src[j]) != want {
+				panic(fmt.Sprintf("kernel: %d bytes of %s for column %d of a matrix [%d, %d], want %d", len(src[j]), form.name, first+j, k, n, want))
 			}
-			form.pack(panel[b/form.bytes*form.panel:][:form.panel], block, j%intCols)
+		}
+		for b := 0; b < want; b += form.bytes {
+			for j := range cols {
+				block := src[j][b : b+form.bytes]
+				if err := form.finite(block); err != nil {
+					err = fmt.Errorf("kernel: column %d of a matrix [%d, %d]: %w", first+j, k, n, err)
+					bad.CompareAndSwap(nil, &err)
+				}
+				form.pack(panel[b/form.bytes*form.panel:][:form.panel], block, j)
+			}
 		}
 	})
 	if err := bad.Load(); err != nil {
@@ -104,30 +108,30 @@ func PackInt8(q []int8, d []float32, k, n int) *PackedInt {
 		panic(fmt.Sprintf("kernel: %d integers and %d scales for a matrix [%d, %d], want %d and %d", len(q), len(d), k, n, k*n, blocks*n))
 	}
 	form := &intForms[IntQ8_0]
-	return packInt(nil, form, k, n, func(panel []byte, j int) {
+	return packInt(nil, form, k, n, func(panel []byte, first, cols int) {
 		for b := range blocks {
-			var block [34]byte
-			binary.LittleEndian.PutUint16(block[:], exactHalf(d[j*blocks+b]))
-			for l, x := range q[j*k+b*intBlock : j*k+min((b+1)*intBlock, k)] {
-				block[2+l] = byte(x)
+			for j := first; j < first+cols; j++ {
+				var block [34]byte
+				binary.LittleEndian.PutUint16(block[:], exactHalf(d[j*blocks+b]))
+				for l, x := range q[j*k+b*intBlock : j*k+min((b+1)*intBlock, k)] {
+					block[2+l] = byte(x)
+				}
+				packQ8(panel[b*form.panel:][:form.panel], block[:], j-first)
 			}
-			packQ8(panel[b*form.panel:][:form.panel], block[:], j%intCols)
 		}
 	})
 }
 
-// packInt lays out a matrix column by column: fill writes column j into its
-// panel.
-func packInt(p *par.Pool, form *intForm, k, n int, fill func(panel []byte, j int)) *PackedInt {
+// packInt lays out a matrix panel by panel: fill writes the columns from first
+// on, block by block, so that a panel and its columns are walked once.
+func packInt(p *par.Pool, form *intForm, k, n int, fill func(panel []byte, first, cols int)) *PackedInt {
 	w := &PackedInt{K: k, N: n, form: form}
 	panels := ceilDiv(n, intCols)
 	if size := panels * w.stride(); size > 0 {
 		w.data = bytesOf(alloc(w, size/4))
 	}
 	p.Run(panels, func(i int) {
-		for j := i * intCols; j < min((i+1)*intCols, n); j++ {
-			fill(w.data[i*w.stride():][:w.stride()], j)
-		}
+		fill(w.data[i*w.stride():][:w.stride()], i*intCols, min(intCols, n-i*intCols))
 	})
 	return w
 }
@@ -195,10 +199,9 @@ func exactHalf(f float32) uint16 {
 
 // d | 32 bytes
 func packQ8(dst, src []byte, col int) {
-	copy(dst[2*col:2*col+2], src)
-	for p := range 16 {
-		to, from := dst[32+32*p+2*col:], src[2+2*p:]
-		to[0], to[1] = from[0], from[1]
+	from, to := (*[34]byte)(src), (*[514]byte)(dst[2*col:])
+	for p := 0; p < len(from); p += 2 { // the scale and pairs alike: two bytes per column
+		binary.LittleEndian.PutUint16(to[16*p:], binary.LittleEndian.Uint16(from[p:]))
 	}
 }
 
@@ -218,9 +221,10 @@ func unpackQ8(dst []float32, src []byte, col int) {
 
 // d | 16 bytes of nibbles, value j below and j+16 above
 func packQ4(dst, src []byte, col int) {
-	copy(dst[2*col:2*col+2], src)
+	from, to := (*[18]byte)(src), (*[196]byte)(dst[32+4*col:])
+	binary.LittleEndian.PutUint16(dst[2*col:], binary.LittleEndian.Uint16(from[:]))
 	for j := range 4 {
-		copy(dst[32+64*j+4*col:][:4], src[2+4*j:])
+		binary.LittleEndian.PutUint32(to[64*j:], word(from[2+4*j:]))
 	}
 }
 

@@ -30,11 +30,13 @@ func nibblesK(q []byte, g int) (group []byte, shift int) { return q[g/2*32:][:32
 func packNibbles(dst, q []byte, g, col int) {
 	q, shift := nibblesK(q, g)
 	for j := range 4 {
-		low := binary.LittleEndian.Uint32(q[4*j:]) >> shift & 0x0f0f0f0f
-		high := binary.LittleEndian.Uint32(q[16+4*j:]) >> shift & 0x0f0f0f0f
+		low, high := word(q[4*j:])>>shift&0x0f0f0f0f, word(q[16+4*j:])>>shift&0x0f0f0f0f
 		binary.LittleEndian.PutUint32(dst[64*j+4*col:], low|high<<4)
 	}
 }
+
+// word is four values of a column.
+func word(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 
 func restoreNibbles(q, src []byte, g, col int) {
 	q, shift := nibblesK(q, g)
@@ -84,11 +86,11 @@ func packK5(dst, src []byte, col int) {
 	packScales(src[4:16], func(g int) []byte { return dst[64+352*g+col:] })
 	for g := range 8 {
 		packNibbles(dst[96+352*g:], src[48:], g, col)
-		high := dst[352+352*g+4*col:][:4]
-		clear(high)
-		for l, bits := range src[16:48] {
-			high[l%4] |= bits >> g & 1 << (l / 4)
+		var high uint32
+		for j := range 8 {
+			high |= word(src[16+4*j:]) >> g & 0x01010101 << j
 		}
+		binary.LittleEndian.PutUint32(dst[352+352*g+4*col:], high)
 	}
 }
 
@@ -132,15 +134,17 @@ func packK6(dst, src []byte, col int) {
 	for h := range 16 {
 		group := dst[32+416*(h/2):]
 		group[h%2*16+col] = src[192+h]
-		q := group[32+192*(h%2)+4*col:][:192-4*15]
-		clear(q[:4])
-		clear(q[64:68])
-		clear(q[128:132])
-		for l := range 16 {
-			low, lowShift, high, highShift := placeQ6(16*h + l)
-			q[l/4%2*64+l%4] |= src[low] >> lowShift & 15 << (l / 8 * 4)
-			q[128+l%4] |= src[high] >> highShift & 3 << (l / 4 * 2)
+		to := group[32+192*(h%2)+4*col:]
+		low, lowShift, high, highShift := placeQ6(16 * h)
+		var q [4]uint32
+		var upper uint32
+		for j := range q {
+			q[j] = word(src[low+4*j:]) >> lowShift & 0x0f0f0f0f
+			upper |= word(src[high+4*j:]) >> highShift & 0x03030303 << (2 * j)
 		}
+		binary.LittleEndian.PutUint32(to, q[0]|q[2]<<4)
+		binary.LittleEndian.PutUint32(to[64:], q[1]|q[3]<<4)
+		binary.LittleEndian.PutUint32(to[128:], upper)
 	}
 }
 

@@ -14,81 +14,88 @@ import (
 
 // quantizer is what both roundings of activations share.
 type quantizer struct {
-	dst, src         reg.Register
-	x                [4]reg.VecVirtual
-	scale            reg.VecVirtual
-	top, share, tiny Mem
+	dst, src reg.Register
+	x        [4]reg.VecVirtual
 }
 
-// rounding generates the walk over blocks of 32 values; pack writes the
-// integers in q.x and what belongs to them.
-func rounding(name string, most float32, record int, doc string, pack func(q *quantizer)) {
+// rounding generates two walks over blocks of 32 values: the first finds their
+// scales and leaves the factor to round with in the record, where pack takes it
+// up. In one walk too few blocks would be under way at a time: the way through
+// a maximum and a division is long.
+func rounding(name string, most float32, record, scale int, doc string, pack func(q *quantizer)) {
 	TEXT(name, NOSPLIT, "func(dst *byte, src *float32, blocks int)")
 	Pragma("noescape")
 	Doc(doc)
-	f := math.Float32bits
-	q := &quantizer{dst: Load(Param("dst"), GP64()), src: Load(Param("src"), GP64()),
-		top: constant(name+"Top", f(most)), share: constant(name+"Share", f(1/most)), tiny: constant("intTiny", f(0x1p-100))}
-	n := Load(Param("blocks"), GP64())
-	Label("block")
-	q.reach()
-	pack(q)
-	ADDQ(Imm(128), q.src)
-	ADDQ(Imm(uint64(record)), q.dst)
-	DECQ(n)
-	JNZ(LabelRef("block"))
+	q := &quantizer{dst: Load(Param("dst"), GP64()), src: Load(Param("src"), GP64())}
+	n := GP64()
+	walk := func(label string, body func()) {
+		Load(Param("blocks"), n)
+		Label(label)
+		body()
+		ADDQ(Imm(128), q.src)
+		ADDQ(Imm(uint64(record)), q.dst)
+		DECQ(n)
+		JNZ(LabelRef(label))
+	}
+	walk("reach", func() { q.reach(name, most, scale) })
+	Load(Param("dst"), q.dst)
+	Load(Param("src"), q.src)
+	walk("block", func() {
+		inverse := YMM()
+		VBROADCASTSS(Mem{Base: q.dst}, inverse)
+		for i := range q.x {
+			q.x[i] = YMM()
+			VMULPS(Mem{Base: q.src, Disp: 32 * i}, inverse, q.x[i])
+			VCVTPS2DQ(q.x[i], q.x[i])
+		}
+		pack(q)
+	})
 	VZEROUPPER()
 	RET()
 }
 
-// reach emits the integers round(x * most/max|x|) in q.x and q.scale, which is
-// max|x|/most in all lanes, NaN where a value is NaN or infinite: as integers,
-// those are larger than all others.
-func (q *quantizer) reach() {
+// reach writes most/max|x| to the record's start and max|x|/most to scale, NaN
+// where a value is NaN or infinite: as integers, those are larger than all others.
+func (q *quantizer) reach(name string, most float32, scale int) {
 	var m [4]reg.VecVirtual
-	abs := YMM()
+	f, abs := math.Float32bits, YMM()
 	VMOVDQU(magnitude(), abs)
-	for i := range q.x {
-		q.x[i], m[i] = YMM(), YMM()
-		VMOVUPS(Mem{Base: q.src, Disp: 32 * i}, q.x[i])
-		VPAND(abs, q.x[i], m[i])
+	for i := range m {
+		m[i] = YMM()
+		VPAND(Mem{Base: q.src, Disp: 32 * i}, abs, m[i])
 	}
 	VPMAXSD(m[1], m[0], m[0])
 	VPMAXSD(m[3], m[2], m[2])
 	VPMAXSD(m[2], m[0], m[0])
-	VPERM2F128(Imm(1), m[0], m[0], m[1])
-	VPMAXSD(m[1], m[0], m[0])
-	VPSHUFD(Imm(0x4e), m[0], m[1])
-	VPMAXSD(m[1], m[0], m[0])
-	VPSHUFD(Imm(0xb1), m[0], m[1])
-	VPMAXSD(m[1], m[0], m[0])
-	VPMAXSD(q.tiny, m[0], m[0])
-	inverse := YMM()
-	VMOVUPS(q.top, inverse)
-	VDIVPS(m[0], inverse, inverse)
-	q.scale = YMM()
-	VMULPS(q.share, m[0], q.scale)
-	VSUBPS(m[0], m[0], m[0])
-	VADDPS(m[0], q.scale, q.scale)
-	for _, x := range q.x {
-		VMULPS(inverse, x, x)
-		VCVTPS2DQ(x, x)
-	}
+	top, other := m[0].AsX(), XMM()
+	VEXTRACTI128(Imm(1), m[0], other)
+	VPMAXSD(other, top, top)
+	VPSHUFD(Imm(0x4e), top, other)
+	VPMAXSD(other, top, top)
+	VPSHUFD(Imm(0xb1), top, other)
+	VPMAXSD(other, top, top)
+	VPMAXSD(constant("intTiny", f(0x1p-100)), top, top)
+	VMOVSS(constant(name+"Top", f(most)), other)
+	VDIVSS(top, other, other)
+	VMOVSS(other, Mem{Base: q.dst})
+	VMULSS(constant(name+"Share", f(1/most)), top, other)
+	VSUBSS(top, top, top)
+	VADDSS(top, other, other)
+	VMOVSS(other, Mem{Base: q.dst, Disp: scale})
 }
 
 func quantize16() {
-	rounding("round16", math.MaxInt16, q8{}.record(), "round16 rounds blocks of 32 values to records of [32]int16 and their scale.", func(q *quantizer) {
+	rounding("round16", math.MaxInt16, q8{}.record(), 64, "round16 rounds blocks of 32 values to records of [32]int16 and their scale.", func(q *quantizer) {
 		for i := 0; i < 4; i += 2 {
 			VPACKSSDW(q.x[i+1], q.x[i], q.x[i])
 			VPERMQ(Imm(0xd8), q.x[i], q.x[i])
 			VMOVDQU(q.x[i], Mem{Base: q.dst, Disp: 16 * i})
 		}
-		VMOVSS(q.scale.AsX(), Mem{Base: q.dst, Disp: 64})
 	})
 }
 
 func quantize8() {
-	rounding("round8", math.MaxInt8, record8, "round8 rounds blocks of 32 values to records of [32]int8, biases, their scale and their sum times that.", func(q *quantizer) {
+	rounding("round8", math.MaxInt8, record8, scale8, "round8 rounds blocks of 32 values to records of [32]int8, biases, their scale and their sum times that.", func(q *quantizer) {
 		VPACKSSDW(q.x[1], q.x[0], q.x[0])
 		VPACKSSDW(q.x[3], q.x[2], q.x[2])
 		VPACKSSWB(q.x[2], q.x[0], q.x[0])
@@ -110,7 +117,7 @@ func quantize8() {
 		VPADDW(other, pairs.AsX(), pairs.AsX())
 		VPMADDWD(ones(), pairs, total)
 		VCVTDQ2PS(total, total)
-		VMULPS(q.scale, total, total)
+		VMULSS(Mem{Base: q.dst, Disp: scale8}, total.AsX(), total.AsX())
 		VPSUBW(pairs, none, pairs)
 		VPSLLW(Imm(3), pairs, pairs)
 		VPSLLW(Imm(5), halves, halves)
@@ -118,7 +125,6 @@ func quantize8() {
 		VMOVD(halves.AsX(), Mem{Base: q.dst, Disp: bias32})
 		VEXTRACTI128(Imm(1), halves, other)
 		VMOVD(other, Mem{Base: q.dst, Disp: bias32 + 4})
-		VMOVSS(q.scale.AsX(), Mem{Base: q.dst, Disp: scale8})
 		VMOVSS(total.AsX(), Mem{Base: q.dst, Disp: sum8})
 	})
 }
