@@ -20,8 +20,9 @@
 // ([FromSentencePiece]), tiktoken ranks ([FromTiktoken]), Mistral's tekken.json
 // ([FromTekken]), vocab.json with merges.txt ([FromVocab]), BERT's vocab.txt
 // ([FromWordPiece]), or a tokenizer.bin of llama2.c ([FromLlama2C]). The
-// vocabulary of a GGUF file comes by [FromGGUF]. All of them save to
-// tokenizer.json. What a file says that this package does not know is an error
+// vocabulary of a GGUF file comes by [FromGGUF]. The From functions read one
+// kind each, from anywhere, and take what its file does not hold, such as a
+// pattern that Open does not know. All of them save to tokenizer.json. What a file says that this package does not know is an error
 // that names the place in the file. Truncation and padding are batch settings of
 // other programs and not applied: see [Tokenizer.Unapplied].
 //

@@ -1,9 +1,11 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,8 +17,9 @@ type Metadata interface {
 
 // FromGGUF reads the vocabulary of a GGUF file: the keys tokenizer.ggml.* as
 // llama.cpp writes and reads them (src/llama-vocab.cpp), of the models llama
-// (SentencePiece BPE), gpt2 (byte-level BPE), gemma4, bert (WordPiece) and t5
-// (Unigram). The pattern of gpt2 is stored by name only: see prePatterns.
+// (SentencePiece BPE), gpt2 (byte-level BPE), gemma4, bert (WordPiece), t5
+// (Unigram) and rwkv (the longest token first). The pattern of gpt2 is stored by
+// name only: see prePatterns.
 //
 // Ids are llama.cpp's, with two differences: text that a user wrote never
 // becomes a control token, and tokens that the file calls bos, eos or the like
@@ -61,10 +64,12 @@ func fromGGUF(m Metadata) (*Tokenizer, error) {
 		s, err = v.bytePair(model)
 	case "bert":
 		s, err = v.wordPiece()
+	case "rwkv":
+		s, err = v.greedy()
 	case "":
 		return nil, fmt.Errorf("%smodel: %w: the file holds no vocabulary", ggufPrefix, ErrFormat)
 	default:
-		return nil, fmt.Errorf("%smodel %q: %w; want llama, gpt2, gemma4, bert or t5", ggufPrefix, model, ErrUnsupported)
+		return nil, fmt.Errorf("%smodel %q: %w; want llama, gpt2, gemma4, bert, t5 or rwkv", ggufPrefix, model, ErrUnsupported)
 	}
 	if v.err != nil {
 		err = v.err
@@ -333,6 +338,61 @@ func (v *ggufVocab) wordPiece() (*spec, error) {
 		s.tokens = append(s.tokens, t)
 	}
 	return s, nil
+}
+
+// greedy reads the vocabulary of RWKV World: strings of bytes with escapes, of
+// which always the longest that comes next is taken. As the bytes themselves are
+// among them, that is a WordPiece model without a prefix, over bytes by name.
+func (v *ggufVocab) greedy() (*spec, error) {
+	if err := v.read(-1, -1, -1, false, false); err != nil {
+		return nil, err
+	}
+	s := &spec{decoder: json.RawMessage(byteLevelDecoder), modelSpec: modelSpec{kind: wordPieceModel, longest: math.MaxInt32},
+		preTokenizer: json.RawMessage(`{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}`)}
+	var single [256]bool
+	for id := range v.tokens {
+		t := token{kind: plain}
+		switch name := v.name(id); v.kinds[id] {
+		case spmControl, spmUnknown:
+			t = s.special(id, name, true)
+		case spmUserDefined:
+			t = s.special(id, name, false)
+		default: // those that fill the table up, too, as in llama.cpp
+			text := unescaped(name)
+			if len(text) == 1 {
+				single[text[0]] = true
+			}
+			t.text = nameOf(text)
+		}
+		s.tokens = append(s.tokens, t)
+	}
+	if b := slices.Index(single[:], false); b >= 0 {
+		return nil, fmt.Errorf("%stokens: %w: no token for byte 0x%02X", ggufPrefix, ErrFormat, b)
+	}
+	return s, nil
+}
+
+// unescaped reads \t, \n, \r and \xNN; \ in front of anything else is left out.
+func unescaped(name string) string {
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		if name[i] != '\\' || i+1 == len(name) {
+			b.WriteByte(name[i])
+			continue
+		}
+		i++
+		if n, err := strconv.ParseUint(name[min(i+1, len(name)):min(i+3, len(name))], 16, 8); name[i] == 'x' && err == nil && i+2 < len(name) {
+			b.WriteByte(byte(n))
+			i += 2
+			continue
+		}
+		if at := strings.IndexByte("tnr", name[i]); at >= 0 {
+			b.WriteByte("\t\n\r"[at])
+			continue
+		}
+		b.WriteByte(name[i])
+	}
+	return b.String()
 }
 
 // wrong notes a value of another type than wanted.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"weft/internal/testkit"
 	"weft/model/weights/gguf"
 	"weft/text/tokenizer"
@@ -182,7 +184,8 @@ func TestGGUFSmall(t *testing.T) {
 	}
 	for want, m := range map[string]metadata{
 		`tokenizer.ggml.pre "my-own"`:         small(metadata{"pre": "my-own"}),
-		`tokenizer.ggml.model "rwkv"`:         small(metadata{"model": "rwkv"}),
+		`tokenizer.ggml.model "plamo2"`:       small(metadata{"model": "plamo2"}),
+		"no token for byte 0x00":              small(metadata{"model": "rwkv"}),
 		"tokenizer.ggml.model: ":              {},
 		"tokenizer.ggml.merges: ":             {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.tokens": []string{"a"}},
 		"tokenizer.ggml.tokens is a []int32":  small(metadata{"tokens": []int32{1}}),
@@ -199,6 +202,75 @@ func TestGGUFSmall(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, tokenizer.ErrFormat) && !errors.Is(err, tokenizer.ErrUnsupported) {
 			t.Errorf("want %q, got error %v", want, err)
 		}
+	}
+}
+
+// TestGGUFOfRWKV holds a vocabulary of bytes with escapes against the rule that
+// the longest token comes first, byte by byte, and saves it.
+func TestGGUFOfRWKV(t *testing.T) {
+	names, kinds, texts := []string{"<s>"}, []int32{3}, []string{"<s>"}
+	add := func(name, text string) {
+		names, kinds, texts = append(names, name), append(kinds, 1), append(texts, text)
+	}
+	for b := range 256 {
+		name := fmt.Sprintf(`\x%02x`, b)
+		switch {
+		case b == '\\':
+			name = `\\`
+		case ' ' <= b && b <= '~':
+			name = string(rune(b))
+		}
+		add(name, string([]byte{byte(b)}))
+	}
+	add(`\n\n`, "\n\n")
+	add(`\r\t`, "\r\t")
+	add(`\'s`, "'s")
+	add(` \xe4\xb8`, " 世"[:3])
+	add(` \xe4\xb8\x96\xe7`, " 世界"[:5])
+	add(" the", " the")
+	add("there", "there")
+	add(" t", " t")
+	add("[PAD1]", "[PAD1]")
+	kinds[len(kinds)-1] = 5
+	m := metadata{"tokenizer.ggml.model": "rwkv", "tokenizer.ggml.tokens": names, "tokenizer.ggml.token_type": kinds, "tokenizer.ggml.bos_token_id": uint32(0)}
+	tok, err := tokenizer.FromGGUF(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	greedy := func(text string) (ids []int32) {
+		for text != "" {
+			best := 0
+			for id, name := range texts[1:] {
+				if strings.HasPrefix(text, name) && len(name) > len(texts[best]) || best == 0 && strings.HasPrefix(text, name) {
+					best = id + 1
+				}
+			}
+			ids, text = append(ids, int32(best)), text[len(texts[best]):]
+		}
+		return ids
+	}
+	dir := t.TempDir()
+	if err := tok.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := tokenizer.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		pieces := rapid.SliceOf(rapid.SampledFrom(append(texts[200:], "<s>", " the there", "世界 世", "\xff", "[PAD1]", "é")))
+		text := strings.Join(pieces.Draw(t, "pieces"), "")
+		for _, tok := range []*tokenizer.Tokenizer{tok, saved} {
+			if got, want := tok.Encode(text), greedy(text); !slices.Equal(got, want) || tok.Decode(got) != text {
+				t.Fatalf("%q: got %v (%q), want %v", text, got, tok.Decode(got), want)
+			}
+		}
+	})
+	if got := tok.EncodeSpecial("<s>\n\n"); !slices.Equal(got, []int32{0, 257}) {
+		t.Errorf("trusted text: got %v, want 0 257", got)
+	}
+	if saved.Hash() != tok.Hash() {
+		t.Error("saving changes the hash")
 	}
 }
 

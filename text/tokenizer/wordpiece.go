@@ -11,6 +11,8 @@ type wordPiece struct {
 	prefix  string
 	longest int // words of more characters are unknown
 	most    int // bytes of the longest token
+
+	tokens *trie // finds the longest at once, where there is no prefix; nil
 }
 
 // newWordPiece prepares a model.
@@ -20,36 +22,54 @@ func newWordPiece(s *spec) (*wordPiece, error) {
 		return nil, err
 	}
 	m := &wordPiece{vocab: vocab, unk: s.find(s.unk), prefix: s.prefix, longest: s.longest}
-	for text := range vocab {
-		m.most = max(m.most, len(text))
+	var keys []trieKey
+	for text, id := range vocab {
+		if m.most = max(m.most, len(text)); text != "" {
+			keys = append(keys, trieKey{text, id})
+		}
+	}
+	if m.prefix == "" {
+		m.tokens = newTrie(keys)
 	}
 	return m, nil
+}
+
+// next is the id of the longest token that piece[start:] begins with, and where
+// it ends; -1: none. buf holds the prefix, and has room for a token.
+func (m *wordPiece) next(piece string, start int, buf []byte) (id int32, end int) {
+	if m.tokens != nil {
+		n, id := m.tokens.longest(piece[start:])
+		return id, start + n
+	}
+	end = min(len(piece), start+m.most)
+	for end < len(piece) && !utf8.RuneStart(piece[end]) {
+		end--
+	}
+	for end > start {
+		id, ok := m.vocab[piece[start:end]]
+		if start > 0 {
+			id, ok = m.vocab[string(append(buf, piece[start:end]...))]
+		}
+		if ok {
+			return id, end
+		}
+		_, n := utf8.DecodeLastRuneInString(piece[start:end])
+		end -= n
+	}
+	return -1, end
 }
 
 func (m *wordPiece) encode(dst []int32, piece string, _ *dropout) []int32 {
 	from := len(dst)
 	bad := utf8.RuneCountInString(piece) > m.longest
-	buf := []byte(m.prefix)
+	buf := append(make([]byte, 0, len(m.prefix)+m.most), m.prefix...)
 	for start := 0; start < len(piece) && !bad; {
-		end := min(len(piece), start+m.most)
-		for end < len(piece) && !utf8.RuneStart(piece[end]) {
-			end--
+		id, end := m.next(piece, start, buf)
+		bad = id < 0
+		if !bad {
+			dst = append(dst, id)
 		}
-		bad = true
-		for end > start {
-			name := piece[start:end]
-			if start > 0 {
-				buf = append(buf[:len(m.prefix)], name...)
-				name = string(buf)
-			}
-			if id, ok := m.vocab[name]; ok {
-				dst = append(dst, id)
-				start, bad = end, false
-				break
-			}
-			_, n := utf8.DecodeLastRuneInString(piece[start:end])
-			end -= n
-		}
+		start = end
 	}
 	switch {
 	case !bad:
