@@ -58,12 +58,16 @@ func loadWith(arg string, read func(fs.FS) (model.Model, error)) (*loaded, error
 }
 
 // findModel finds the folder that a MODEL argument names, and reads nothing of
-// it yet: an embedded model by its name, else a folder in the Hugging Face
+// it yet: an embedded model by its name, a model of a registry (hf:org/name,
+// ollama:name) in the caches of this machine, else a folder in the Hugging Face
 // layout. A folder of the same name as an embedded model is written ./tiny.
 func findModel(arg string) (*loaded, error) {
 	if slices.Contains(tiny.Names(), arg) {
 		files, err := tiny.Open(arg)
 		return &loaded{name: arg, files: files, embedded: true}, err
+	}
+	if l, err := cachedModel(arg); l != nil || err != nil {
+		return l, err
 	}
 	st, err := os.Stat(arg)
 	if err != nil {

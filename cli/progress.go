@@ -16,7 +16,9 @@ type progress struct {
 	name   string
 	bars   *mpb.Progress
 	bar    *mpb.Bar
+	unit   string // of done and total, with a space before it
 	note   string
+	from   int // done before this run: no part of its speed
 	start  time.Time
 	last   time.Time
 	silent bool
@@ -42,7 +44,7 @@ func (p *progress) set(done, total int, note string) {
 		p.draw(done, total)
 	case time.Since(p.last) >= plainEvery || done == total:
 		p.last = time.Now()
-		fmt.Fprintf(p.w, "%s %d/%d%s %s\n", p.name, done, total, eta(p.start, done, total), note)
+		fmt.Fprintf(p.w, "%s %d/%d%s%s %s\n", p.name, done, total, p.unit, eta(p.start, done-p.from, total-p.from), note)
 	}
 }
 
@@ -51,7 +53,7 @@ func (p *progress) draw(done, total int) {
 		p.bar = p.bars.AddBar(0, // a total given here could not change, nor the bar end before it
 			mpb.PrependDecorators(decor.Name(p.name+" "), decor.Percentage(decor.WCSyncSpace)),
 			mpb.AppendDecorators(
-				decor.Any(func(s decor.Statistics) string { return eta(p.start, int(s.Current), int(s.Total)) }),
+				decor.Any(func(s decor.Statistics) string { return eta(p.start, int(s.Current)-p.from, int(s.Total)-p.from) }),
 				decor.Any(func(decor.Statistics) string { return " " + p.note }),
 			))
 	}

@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"holdport": holdPort, "empty": empty},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"holdport": holdPort, "holdhub": holdHub, "empty": empty},
 	})
 }
 
