@@ -63,6 +63,7 @@ type Request struct {
 	StopIDs   []int32  // token ids that end the text, beside the model's own; none
 	IgnoreEOS bool     // go on past the model's own end marks, as benchmarks want; off
 	Logprobs  int      // alternatives per token; -1: none, 0: the chosen one only
+	DraftMax  int      // tokens guessed at a time (speculation), at most; the engine's own when zero; negative: none
 	User      string   // who asks: the queue is fair between users
 	CacheSalt string   // prompts share their cached beginnings only with those of the same salt
 	Echo      bool     // not for Messages: send the prompt back first, with logprobs if asked

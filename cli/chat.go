@@ -18,7 +18,7 @@ import (
 
 func (e *env) chatCmd() *cobra.Command {
 	var s samplingFlags
-	var o engine.Options
+	var o engineOptions
 	var system, tools string
 	c := &cobra.Command{
 		Use:   "chat MODEL",

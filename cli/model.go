@@ -7,11 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"weft/compute/par"
 	"weft/infer/engine"
@@ -93,12 +91,15 @@ func hintFiles(err error) error {
 }
 
 // live starts an engine over the model. Close the engine when done.
-func (l *loaded) live(pool *par.Pool, o engine.Options) (*local.Model, *engine.Engine, error) {
+func (l *loaded) live(pool *par.Pool, o engineOptions) (*local.Model, *engine.Engine, error) {
 	if err := o.Validate(); err != nil {
 		return nil, nil, &usageError{err}
 	}
 	o.Pool = pool
-	eng, err := engine.Open(l.model, o)
+	if err := o.load(l); err != nil {
+		return nil, nil, err
+	}
+	eng, err := engine.Open(l.model, o.Options)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -106,7 +107,7 @@ func (l *loaded) live(pool *par.Pool, o engine.Options) (*local.Model, *engine.E
 }
 
 // withModel brings a model folder to life for the time of fn.
-func (e *env) withModel(dir string, o engine.Options, fn func(*loaded, *local.Model, *engine.Engine) error) error {
+func (e *env) withModel(dir string, o engineOptions, fn func(*loaded, *local.Model, *engine.Engine) error) error {
 	l, err := loadModel(dir)
 	if err != nil {
 		return err
@@ -119,31 +120,6 @@ func (e *env) withModel(dir string, o engine.Options, fn func(*loaded, *local.Mo
 	}
 	defer eng.Close()
 	return fn(l, m, eng)
-}
-
-// engineFlags are the knobs of the engine that commands share.
-func engineFlags(c *cobra.Command, o *engine.Options) {
-	f := c.Flags()
-	f.IntVar(&o.Pages, "pages", 0, "key/value cache pages (default: from memory and model)")
-	f.IntVar(&o.PageLen, "page-len", 0, "positions per page, a multiple of 16 (default 16)")
-	f.IntVar(&o.MaxBatch, "max-batch", 0, "requests that run at once (default 16)")
-	f.IntVar(&o.Chunk, "chunk", 0, "tokens per step: running requests first, the rest for prompts (default 256)")
-	f.IntVar(&o.Queue, "queue", 0, "requests that may wait; more get 429 (default 64)")
-	f.AddFlag(&pflag.Flag{Name: "prefix-cache", Value: (*inverse)(&o.NoPrefixCache), DefValue: "true", NoOptDefVal: "true",
-		Usage: "keep what prompts begin with, for later requests that begin alike"})
-}
-
-// inverse is a flag that is on by default, over an option that turns off.
-type inverse bool
-
-func (b *inverse) String() string { return strconv.FormatBool(!bool(*b)) }
-func (b *inverse) Type() string   { return "bool" }
-
-// Set implements pflag.Value.
-func (b *inverse) Set(s string) error {
-	on, err := strconv.ParseBool(s)
-	*b = inverse(!on)
-	return err
 }
 
 // modelArg completes the names of embedded models and of folders.

@@ -10,7 +10,7 @@ import (
 
 func (e *env) runCmd() *cobra.Command {
 	var s samplingFlags
-	var o engine.Options
+	var o engineOptions
 	var asChat, echo bool
 	c := &cobra.Command{
 		Use:   "run MODEL PROMPT",

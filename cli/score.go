@@ -27,7 +27,7 @@ import (
 // scoring is `weft world score`.
 type scoring struct {
 	env    *env
-	engine engine.Options
+	engine engineOptions
 	eval   eval.Options
 	set    eval.Set
 

@@ -28,7 +28,7 @@ type serving struct {
 	origins   []string
 	runs      string // folder that the training page looks into
 	deadline  time.Duration
-	engine    engine.Options
+	engine    engineOptions
 
 	nextPort bool // the port was not chosen: another will do when it is in use
 	browse   bool // open the page in a browser
@@ -142,7 +142,7 @@ func (e *env) serve(ctx context.Context, names []string, s serving) error {
 }
 
 // openModel brings one model to life for the server.
-func openModel(name string, pool *par.Pool, o engine.Options) (m server.Model, stop func(), err error) {
+func openModel(name string, pool *par.Pool, o engineOptions) (m server.Model, stop func(), err error) {
 	l, err := loadModel(name)
 	if err != nil {
 		return m, nil, err
@@ -222,6 +222,7 @@ func engineStats(s engine.Stats) server.Stats {
 		Running: s.Running, Waiting: s.Queued + s.Preempted,
 		PagesFree: s.PagesFree, PagesUsed: s.PagesUsed, PagesCached: s.PagesCached, PagesTotal: s.PagesTotal,
 		Preemptions: s.Preemptions, PrefixQueries: s.PrefixQueries, PrefixHits: s.PrefixHits,
+		Drafts: s.Drafts, Drafted: s.Drafted, Accepted: s.Accepted,
 	}
 }
 

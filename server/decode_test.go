@@ -32,6 +32,8 @@ func TestDecodeChat(t *testing.T) {
 		{"stop string", `{` + messages + `,"stop":"\n"}`, chat.Request{Messages: user, Logprobs: -1, Stop: []string{"\n"}}, nil},
 		{"stop array", `{` + messages + `,"stop":["a","b"],"stop_token_ids":[3],"ignore_eos":true,"cache_salt":"t"}`,
 			chat.Request{Messages: user, Logprobs: -1, Stop: []string{"a", "b"}, StopIDs: []int32{3}, IgnoreEOS: true, CacheSalt: "t"}, nil},
+		{"speculation", `{` + messages + `,"speculative.n_max":5}`, chat.Request{Messages: user, Logprobs: -1, DraftMax: 5}, nil},
+		{"no speculation", `{` + messages + `,"speculative.n_max":0}`, chat.Request{Messages: user, Logprobs: -1, DraftMax: -1}, nil},
 		{"limits", `{` + messages + `,"max_completion_tokens":7,"max_tokens":7}`, chat.Request{Messages: user, Logprobs: -1, MaxTokens: 7}, nil},
 		{"old limit", `{` + messages + `,"max_tokens":7.0}`, chat.Request{Messages: user, Logprobs: -1, MaxTokens: 7}, nil},
 		{"logprobs", `{` + messages + `,"logprobs":true,"top_logprobs":5}`, chat.Request{Messages: user, Logprobs: 5}, func(c *chatCall) bool { return c.logprobs }},

@@ -92,6 +92,12 @@ func newEngineCollector(models []Model) *engineCollector {
 		"weft_prefix_cache_queries_total", "vllm:prefix_cache_queries_total")
 	add(count, "Prompt tokens found in the prefix cache.", func(s Stats) float64 { return float64(s.PrefixHits) },
 		"weft_prefix_cache_hits_total", "vllm:prefix_cache_hits_total")
+	add(count, "Passes of a sequence with guessed tokens.", func(s Stats) float64 { return float64(s.Drafts) },
+		"weft_spec_decode_drafts_total", "vllm:spec_decode_num_drafts_total")
+	add(count, "Tokens guessed.", func(s Stats) float64 { return float64(s.Drafted) },
+		"weft_spec_decode_draft_tokens_total", "vllm:spec_decode_num_draft_tokens_total")
+	add(count, "Guessed tokens that were right.", func(s Stats) float64 { return float64(s.Accepted) },
+		"weft_spec_decode_accepted_tokens_total", "vllm:spec_decode_num_accepted_tokens_total")
 	return c
 }
 

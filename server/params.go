@@ -43,6 +43,11 @@ func readCommon(o *object, r *chat.Request) common {
 		r.StopIDs = append(r.StopIDs, tokenID(o, fmt.Sprintf("stop_token_ids[%d]", i), v))
 	}
 	r.IgnoreEOS = o.boolean("ignore_eos")
+	if n := o.integer("speculative.n_max", 0, 1<<16); n != nil { // llama.cpp's: tokens guessed at a time
+		if r.DraftMax = int(*n); *n == 0 {
+			r.DraftMax = -1 // chat.Request says "none" so
+		}
+	}
 	r.User = o.str("user")
 	r.CacheSalt = o.str("cache_salt") // vLLM's
 	return c

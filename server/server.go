@@ -39,6 +39,9 @@ type Stats struct {
 	Preemptions   uint64 // sequences put back into the queue
 	PrefixQueries uint64 // prompt tokens looked up in the prefix cache
 	PrefixHits    uint64 // of them, those that were there
+	Drafts        uint64 // passes of a sequence with guessed tokens (speculation)
+	Drafted       uint64 // tokens guessed
+	Accepted      uint64 // of them, right
 }
 
 // Options says what to serve. Only Models is required.

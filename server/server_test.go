@@ -423,7 +423,8 @@ func TestDeadline(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	stats := func() Stats {
-		return Stats{Running: 2, Waiting: 3, PagesFree: 5, PagesUsed: 2, PagesCached: 1, PagesTotal: 8, Preemptions: 1, PrefixQueries: 90, PrefixHits: 64}
+		return Stats{Running: 2, Waiting: 3, PagesFree: 5, PagesUsed: 2, PagesCached: 1, PagesTotal: 8, Preemptions: 1, PrefixQueries: 90, PrefixHits: 64,
+			Drafts: 5, Drafted: 20, Accepted: 12}
 	}
 	busy := &fakeModel{busy: true}
 	s := testServer(t, &fakeModel{words: words("a b c")}, func(o *Options) {
@@ -452,6 +453,8 @@ func TestMetrics(t *testing.T) {
 		`weft_kv_pages_cached{model_name="tiny"} 1`,
 		`vllm:prefix_cache_queries_total{model_name="tiny"} 90`,
 		`vllm:prefix_cache_hits_total{model_name="tiny"} 64`,
+		`vllm:spec_decode_num_draft_tokens_total{model_name="tiny"} 20`,
+		`vllm:spec_decode_num_accepted_tokens_total{model_name="tiny"} 12`,
 		`weft_kv_pages_total{model_name="tiny"} 8`,
 		`weft_preemptions_total{model_name="tiny"} 1`,
 		`vllm:kv_cache_usage_perc{model_name="tiny"} 0.25`,

@@ -17,15 +17,19 @@
 //  5. The last prompt row's logits give the first token; sampling uses the
 //     request's own generator.
 //  6. Decode: one row per iteration, its page table growing by a page at a time.
+//     With Options.Ngram or Draft, tokens are guessed and checked as further
+//     rows of the pass (speculation), which changes no token; see draft.go.
 //  7. Out of pages, cached ones are given up first. Then the youngest request is
 //     preempted: its pages are freed, its tokens and generator kept; it goes back
-//     to the head of the queue and is computed again. The oldest never waits for a page, so all get done.
+//     to the head of the queue and is computed again. The oldest never waits for
+//     a page, so all get done.
 //  8. The token that meets a stop id or the limit carries Finish and Usage. The
 //     end, a cancelled context or a broken-off range frees the pages before the
 //     next iteration.
 //
 // The same request gives the same tokens and log-probabilities, bit for bit,
-// whatever the batch, Chunk, PageLen, prefix hits or preemptions: rows never mix.
+// whatever the batch, Chunk, PageLen, prefix hits, guesses or preemptions: rows
+// never mix.
 //
 // A request's deadline is its context's: past it, waiting or running, it ends
 // with context.DeadlineExceeded before the next iteration.

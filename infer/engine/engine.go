@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -26,9 +27,15 @@ type Options struct {
 	Queue    int       // requests that may wait; 64
 	Pool     *par.Pool // workers; one per core, owned by the engine
 
-	NoPrefixCache bool // compute every prompt whole, also what another request began with; off
+	Draft    model.Model // guesses tokens ahead, for speculation; of the same vocabulary; none
+	Ngram    int         // longest run of tokens looked up in a request's own text, to guess what follows; off
+	DraftLen int         // tokens guessed at a time, at most; 8
 
-	poison bool // tests: freed pages are filled with NaN
+	NoPrefixCache bool           // compute every prompt whole, also what another request began with; off
+	PrefixDisk    kv.DiskOptions // where kept prefixes go when memory runs out, and at the end; nowhere
+
+	poison      bool // tests: freed pages are filled with NaN
+	alwaysDraft bool // tests: guess as much as may be, whether it pays or not
 }
 
 // maxOption bounds every number: beyond it the bookkeeping alone is gigabytes.
@@ -39,7 +46,7 @@ func (o Options) Validate() error {
 	for _, f := range []struct {
 		name string
 		got  int
-	}{{"Pages", o.Pages}, {"PageLen", o.PageLen}, {"MaxBatch", o.MaxBatch}, {"Chunk", o.Chunk}, {"Queue", o.Queue}} {
+	}{{"Pages", o.Pages}, {"PageLen", o.PageLen}, {"MaxBatch", o.MaxBatch}, {"Chunk", o.Chunk}, {"Queue", o.Queue}, {"Ngram", o.Ngram}, {"DraftLen", o.DraftLen}} {
 		if f.got < 0 || f.got > maxOption {
 			return fmt.Errorf("engine: %s is %d, want 0 (the default) to %d", f.name, f.got, maxOption)
 		}
@@ -47,7 +54,10 @@ func (o Options) Validate() error {
 	if o.PageLen%kernel.BlockLen != 0 {
 		return fmt.Errorf("engine: PageLen is %d, want a multiple of %d", o.PageLen, kernel.BlockLen)
 	}
-	return nil
+	if o.NoPrefixCache && o.PrefixDisk.Dir != "" {
+		return errors.New("engine: a folder for prefixes, but no prefix cache: want both or none")
+	}
+	return o.PrefixDisk.Validate()
 }
 
 // Engine is one model, its cache and its scheduler.
@@ -76,6 +86,8 @@ type Engine struct {
 	picks     []pick
 	pickFn    func(int)
 	score     [promptRows]sample.Scratch
+	drafter   *drafter // nil: none
+	cost      line     // seconds of a pass without prompts, by rows
 	pass      op.Pass
 	arena     tensor.Arena
 	ids       []int32
@@ -110,9 +122,16 @@ func build(m model.Model, o Options) (*Engine, error) {
 	}
 	nn.Freeze(m)
 	info := m.Info()
-	o = o.fill(info, pageBytes(m.State(), o.PageLen), freeMemory())
+	page := pageBytes(m.State(), o.PageLen)
+	if o.Draft != nil {
+		if d := o.Draft.Info().Vocab; d != info.Vocab {
+			return nil, fmt.Errorf("engine: the draft model has %d tokens and the model %d: want the same vocabulary", d, info.Vocab)
+		}
+		page += pageBytes(o.Draft.State(), o.PageLen)
+	}
+	o = o.fill(info, page, freeMemory())
 	spare := min(max(1, o.Pages/32), o.Pages-1) // so that who runs can grow before somebody is thrown out
-	cache, err := kv.New(m.State(), kv.Options{Pages: o.Pages, PageLen: o.PageLen, Watermark: spare, Poison: o.poison})
+	cache, err := kv.New(m.State(), kv.Options{Pages: o.Pages, PageLen: o.PageLen, Watermark: spare, Poison: o.poison, Disk: o.PrefixDisk})
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +150,14 @@ func build(m model.Model, o Options) (*Engine, error) {
 	e.picks = make([]pick, o.MaxBatch)
 	e.pickFn = func(i int) { e.picks[i].run() }
 	e.pass = op.Pass{KV: cache, Pool: e.pool, Arena: &e.arena}
+	if o.Draft != nil {
+		if e.drafter, err = newDrafter(o.Draft, o); err != nil {
+			e.free()
+			return nil, fmt.Errorf("engine: the draft model: %w", err)
+		}
+		d := e.drafter
+		d.pass = op.Pass{KV: d.cache, Pool: e.pool, Arena: &d.arena}
+	}
 	e.publish()
 	return e, nil
 }
@@ -217,6 +244,9 @@ func (e *Engine) turn() {
 
 func (e *Engine) free() {
 	e.cache.Close()
+	if e.drafter != nil {
+		e.drafter.cache.Close()
+	}
 	if e.owned {
 		e.pool.Close()
 	}

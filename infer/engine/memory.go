@@ -18,6 +18,7 @@ func (o Options) fill(info model.Info, page, free int64) Options {
 	set(&o.MaxBatch, 16)
 	set(&o.Chunk, 256)
 	set(&o.Queue, 64)
+	set(&o.DraftLen, 8)
 	context := info.Context
 	if context <= 0 {
 		context = 2048

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"weft/infer/kv"
 	"weft/infer/sample"
 )
 
@@ -108,6 +109,27 @@ func TestPrefixInTheSmallestPool(t *testing.T) {
 			if d := differ(got, generate(m, r)); d != "" {
 				t.Errorf("%d tokens: %s", cut, d)
 			}
+		}
+	}
+}
+
+// TestPrefixFromDisk: the second engine finds what the first one computed, and
+// says the same.
+func TestPrefixFromDisk(t *testing.T) {
+	m, dir := tiny(), t.TempDir()
+	r := Request{Prompt: counting(70), MaxTokens: 8, Params: sample.Params{Temperature: 1, Seed: 2}}
+	for starts, cached := range []int{0, 64} {
+		e := start(t, m, Options{PrefixDisk: kv.DiskOptions{Dir: dir, Key: "tiny", Warn: func(err error) { t.Error(err) }}})
+		got, err := collect(e, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := differ(got, generate(m, r)); d != "" {
+			t.Errorf("start %d: %s", starts, d)
+		}
+		e.Close()
+		if s := e.Stats(); got[0].Cached != cached || s.PrefixLoaded != uint64(cached/16) {
+			t.Errorf("start %d: %d tokens cached, %d pages from disk, want %d and %d", starts, got[0].Cached, s.PrefixLoaded, cached, cached/16)
 		}
 	}
 }

@@ -17,6 +17,7 @@ type Request struct {
 	Stop           []int32       // ids that end the answer; none
 	Logprobs       int           // alternatives per token; 0: the chosen one's alone, -1: none; 0
 	PromptLogprobs bool          // send the prompt back first, with log-probabilities; false
+	DraftLen       int           // tokens guessed at a time, at most; 0: as the engine does, negative: none
 	Tenant         string        // whose request it is: the queue is fair between tenants; ""
 	Salt           string        // prefixes are shared only between requests of the same salt; ""
 }
@@ -91,6 +92,7 @@ type task struct {
 	told  int     // prompt tokens sent (PromptLogprobs)
 
 	cached int // prompt tokens that were there at the first admission
+	guess  guess
 
 	arrived time.Time
 	last    time.Time // of the newest token

@@ -8,12 +8,22 @@ import (
 	"weft/compute/op"
 )
 
-// part is what one task contributes to a pass: the next n of its tokens.
+// part is what one task contributes to a pass: the next n of its tokens, and
+// behind them what it is guessed to say.
 type part struct {
-	task *task
-	n    int
-	want bool    // the last row is to be sampled
-	told []Token // prompt tokens with their log-probabilities
+	task    *task
+	n       int
+	guesses int
+	want    bool    // the last of the n rows is to be sampled, and those of the guesses
+	told    []Token // prompt tokens with their log-probabilities
+}
+
+// rows is the number of rows that are sampled.
+func (p *part) rows() int {
+	if !p.want {
+		return 0
+	}
+	return 1 + p.guesses
 }
 
 // reap ends the tasks whose reader is gone.
@@ -21,7 +31,7 @@ func (e *Engine) reap() {
 	e.running = slices.DeleteFunc(e.running, func(t *task) bool {
 		gone := e.cancelled(t)
 		if gone {
-			e.cache.Free(t.seq)
+			e.release(t)
 		}
 		return gone
 	})
@@ -177,8 +187,14 @@ func (e *Engine) unqueue(t *task) bool {
 // drop ends a running task and frees its pages.
 func (e *Engine) drop(t *task, err error) {
 	e.running = slices.DeleteFunc(e.running, func(o *task) bool { return o == t })
-	e.cache.Free(t.seq)
+	e.release(t)
 	e.end(t, err)
+}
+
+// release gives back all pages of a running task.
+func (e *Engine) release(t *task) {
+	e.cache.Free(t.seq)
+	e.drafter.close(t)
 }
 
 // plan finds pages for the newest token of every running task, oldest first,
@@ -190,13 +206,17 @@ func (e *Engine) plan() {
 			e.preempt()
 		}
 	}
+	e.propose()
 	e.batch = e.batch[:0]
+	rows := 0
 	for _, t := range e.running {
 		if t.rest() == 1 {
-			e.batch = append(e.batch, part{task: t, n: 1, want: t.samples()})
+			p := part{task: t, n: 1, guesses: len(t.guess.tokens), want: t.samples()}
+			e.batch = append(e.batch, p)
+			rows += 1 + p.guesses
 		}
 	}
-	budget := max(1, e.opts.Chunk-len(e.batch))
+	budget := max(1, e.opts.Chunk-rows)
 	for _, t := range e.running {
 		if n := min(budget, t.rest()); n > 0 && t.rest() > 1 {
 			budget -= n
@@ -211,7 +231,7 @@ func (e *Engine) preempt() {
 	last := len(e.running) - 1
 	t := e.running[last]
 	e.running = e.running[:last]
-	e.cache.Free(t.seq)
+	e.release(t)
 	t.done = 0
 	e.preempted = slices.Insert(e.preempted, 0, t)
 	e.mu.Lock()
@@ -225,10 +245,11 @@ func (e *Engine) lay(parts []part) {
 	e.ids, e.rows, e.pass.Spans = e.ids[:0], e.rows[:0], e.pass.Spans[:0]
 	for _, p := range parts {
 		t := p.task
-		e.pass.Spans = append(e.pass.Spans, op.Span{Seq: t.seq, Row: len(e.ids), Len: p.n, Pos: t.done})
+		e.pass.Spans = append(e.pass.Spans, op.Span{Seq: t.seq, Row: len(e.ids), Len: p.n + p.guesses, Pos: t.done})
 		e.ids = append(e.ids, t.ids[t.done:t.done+p.n]...)
-		if p.want {
-			e.rows = append(e.rows, len(e.ids)-1)
+		e.ids = append(e.ids, t.guess.tokens[:p.guesses]...)
+		for i := range p.rows() {
+			e.rows = append(e.rows, len(e.ids)-p.rows()+i)
 		}
 	}
 }

@@ -17,8 +17,12 @@ type Stats struct {
 	Finished, Cancelled  uint64 // requests that ended so
 	Failed, Rejected     uint64 // ended by an error; refused with ErrBusy
 	Preemptions          uint64
+	Drafts               uint64    // passes of a request with guessed tokens
+	Drafted, Accepted    uint64    // tokens guessed; of them, right
+	DraftFailures        uint64    // passes in which the draft model panicked
 	PrefixQueries        uint64    // prompt tokens looked up in the prefix cache
 	PrefixHits           uint64    // of them, those that were there
+	PrefixLoaded         uint64    // pages that came from disk
 	Wait                 Histogram // seconds from Generate to admission
 	TTFT, ITL            Histogram // seconds from Generate to the first token; between two tokens
 }
@@ -89,11 +93,12 @@ func (e *Engine) publish() {
 	s := &e.stats
 	s.PagesFree, s.PagesCached, s.PagesUsed, s.PagesTotal = free, cached, total-free-cached, total
 	s.PageLen, s.MaxBatch = e.opts.PageLen, e.opts.MaxBatch
+	s.PrefixLoaded = e.cache.Loaded()
 	s.Running, s.Preempted = len(e.running), len(e.preempted)
 	if len(e.batch) > 0 {
 		s.Iterations++
 		for _, p := range e.batch {
-			s.Rows += uint64(p.n)
+			s.Rows += uint64(p.n + p.guesses)
 		}
 	}
 }

@@ -14,41 +14,54 @@ import (
 // promptRows is how many prompt rows are projected to the vocabulary at once.
 const promptRows = 64
 
-// pick is one row of logits on its way to a token.
+// pick is the logits of one part, from row on, on their way to tokens.
 type pick struct {
-	task   *task
-	logits []float32
-	token  Token
-	err    error
-	work   sample.Scratch
+	task    *task
+	logits  *tensor.Tensor
+	row     int
+	guesses []int32 // that the rows behind the first depend on
+	tokens  []Token
+	err     error // behind the tokens
+	work    sample.Scratch
 }
 
-// run samples; picks run on the workers, each with its own task. A panic, of a
-// row that is not as wide as the vocabulary, is that task's error.
+// run samples row after row while the guesses are right; picks run on the
+// workers, each with its own task. A panic, of a row that is not as wide as the
+// vocabulary, is that task's error.
 func (p *pick) run() {
 	defer func() {
 		if v := recover(); v != nil {
 			p.err = modelError(v)
 		}
 	}()
-	p.token = Token{}
-	if p.token.ID, p.err = p.task.sampler.Sample(p.logits, &p.work); p.err == nil && p.task.req.Logprobs >= 0 {
-		p.token.Logprob, p.token.Top = sample.Logprobs(p.logits, p.token.ID, p.task.req.Logprobs, &p.work)
+	req := &p.task.req
+	p.tokens = p.tokens[:0]
+	for i := 0; ; i++ {
+		var tok Token
+		row := p.logits.Row(p.row + i)
+		if tok.ID, p.err = p.task.sampler.Sample(row, &p.work); p.err != nil {
+			return
+		}
+		if req.Logprobs >= 0 {
+			tok.Logprob, tok.Top = sample.Logprobs(row, tok.ID, req.Logprobs, &p.work)
+		}
+		p.tokens = append(p.tokens, tok)
+		if i == len(p.guesses) || p.guesses[i] != tok.ID || slices.Contains(req.Stop, tok.ID) {
+			return
+		}
 	}
 }
 
-// step runs the batch. If the model panics, every part runs once more alone:
-// rows never mix, so the others get the same tokens, and the culprit fails.
+// step runs the batch. If the model panics, every part runs once more alone and
+// without guesses: rows never mix, so the others get the same tokens, and the
+// culprit fails.
 func (e *Engine) step() {
-	err := e.run(e.batch)
-	if err == nil {
-		return
-	}
-	if len(e.batch) == 1 {
-		e.drop(e.batch[0].task, err)
+	if e.run(e.batch) == nil {
 		return
 	}
 	for i := range e.batch {
+		e.batch[i].guesses = 0
+		e.batch[i].task.guess.tokens = e.batch[i].task.guess.tokens[:0]
 		if err := e.run(e.batch[i : i+1]); err != nil {
 			e.drop(e.batch[i].task, err)
 		}
@@ -62,19 +75,25 @@ func (e *Engine) run(parts []part) error {
 		return nil
 	}
 	e.lay(parts)
+	begin := time.Now()
 	logits, err := e.forward(parts)
 	if err != nil {
 		return err
 	}
-	n := 0
+	n, row, prompts := 0, 0, false
 	for _, p := range parts {
 		if p.want {
-			e.picks[n].task, e.picks[n].logits = p.task, logits.Row(n)
-			n++
+			got := &e.picks[n]
+			got.task, got.logits, got.row, got.guesses = p.task, logits, row, p.task.guess.tokens[:p.guesses]
+			n, row = n+1, row+p.rows()
 		}
+		prompts = prompts || p.n > 1
 	}
 	e.pool.Run(n, e.pickFn)
 	now := time.Now()
+	if !prompts {
+		e.cost.add(float64(len(e.ids)), now.Sub(begin).Seconds())
+	}
 	n = 0
 	for _, p := range parts {
 		e.advance(p.task, p.n)
@@ -146,26 +165,36 @@ func (e *Engine) scorePrompt(p *part, hidden *tensor.Tensor, row int) {
 }
 
 // deliver sends what a pass gave to a task: prompt tokens, then the sampled
-// one, the last of all with Finish and Usage.
+// ones, the last of all with Finish and Usage.
 func (e *Engine) deliver(p part, got *pick, now time.Time) {
 	t := p.task
 	if e.tell(p); got == nil {
 		return
 	}
-	if got.err != nil {
+	for i, tok := range got.tokens {
+		if i > 0 {
+			e.advance(t, 1) // the token before was guessed: it has gone through the model
+		}
+		t.ids = append(t.ids, tok.ID)
+		e.observe(t, now)
+		switch {
+		case slices.Contains(t.req.Stop, tok.ID):
+			tok.Finish = Stop
+		case len(t.ids) == t.limit:
+			tok.Finish = Length
+		}
+		got.tokens[i] = tok
+	}
+	e.settle(t, max(0, len(got.tokens)-1))
+	for _, tok := range got.tokens {
+		e.send(t, tok)
+	}
+	switch last := len(got.tokens) - 1; {
+	case got.err != nil:
 		e.drop(t, got.err)
-		return
+	case p.guesses > 0 && got.tokens[last].Finish == "":
+		e.cache.Shrink(t.seq, min(len(t.ids), e.cache.Len(t.seq))) // pages of wrong guesses
 	}
-	tok := got.token
-	t.ids = append(t.ids, tok.ID)
-	e.observe(t, now)
-	switch {
-	case slices.Contains(t.req.Stop, tok.ID):
-		tok.Finish = Stop
-	case len(t.ids) == t.limit:
-		tok.Finish = Length
-	}
-	e.send(t, tok)
 }
 
 // tell sends prompt tokens. If nothing is to be generated, the last of them

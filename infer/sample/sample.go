@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -41,6 +42,20 @@ func New(p Params, prompt []int32) *Sampler {
 		}
 	}
 	return s
+}
+
+// CopyTo makes to go on as s would, without a change to s: it draws ahead.
+func (s *Sampler) CopyTo(to *Sampler) {
+	seen := to.seen
+	*to = Sampler{p: s.p, rng: s.rng, greedy: s.greedy, saved: to.saved[:0]}
+	if s.seen == nil {
+		return
+	}
+	if clear(seen); seen == nil {
+		seen = map[int32]int{}
+	}
+	maps.Copy(seen, s.seen)
+	to.seen = seen
 }
 
 // Sample chooses the next token from one row of raw logits [vocab] and

@@ -115,6 +115,7 @@ func (m *Model) request(r chat.Request) (req engine.Request, added int, err erro
 		MaxTokens: r.MaxTokens,
 		Stop:      stop,
 		Logprobs:  r.Logprobs,
+		DraftLen:  r.DraftMax,
 		Tenant:    r.User,
 		Salt:      r.CacheSalt,
 		// Without tokens to generate, the prompt's are all there is to wait for.

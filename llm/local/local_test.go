@@ -153,8 +153,8 @@ func TestCachedTokens(t *testing.T) {
 	m, e := fake(&fakeTok{}, 'a', 'b', 'c', 'd')
 	e.cached = 5
 	for _, stop := range [][]string{nil, {"c"}} {
-		r := chat.Request{PromptIDs: []int32{1, 2, 3, 4, 5, 6}, Stop: stop, CacheSalt: "t", User: "u", Logprobs: -1}
-		if got := say(t, m, r); got.usage.CachedTokens != 5 || e.seen.Salt != "t" || e.seen.Tenant != "u" {
+		r := chat.Request{PromptIDs: []int32{1, 2, 3, 4, 5, 6}, Stop: stop, CacheSalt: "t", User: "u", DraftMax: 3, Logprobs: -1}
+		if got := say(t, m, r); got.usage.CachedTokens != 5 || e.seen.Salt != "t" || e.seen.Tenant != "u" || e.seen.DraftLen != 3 {
 			t.Errorf("stop %q: usage %+v, salt %q, want 5 cached tokens and \"t\"", stop, got.usage, e.seen.Salt)
 		}
 	}

@@ -1,0 +1,109 @@
+package engine
+
+import "math"
+
+// How long a guess should be is decided from measurements: how often guesses
+// of a request are right, and what passes cost. Neither has any influence on
+// the tokens.
+
+// rate is how often the guesses of one source are right for one request.
+type rate struct {
+	right, tried float64 // of the guesses that were looked at, the newest weigh most
+	known        float64 // how far the prior is forgotten, 0 to 1
+	idle         int     // tokens said without a guess since it did not pay
+	wait         int     // tokens to say before the next try
+}
+
+// The first guesses are made as if priorTries had been tried, priorRate of
+// them right. A source that does not pay is tried again after firstWait
+// tokens, and each time that it still does not, after twice as many.
+const (
+	priorRate  = 0.7
+	priorTries = 2
+	forget     = 0.9 // weight that a round keeps in the next
+	firstWait  = 32
+	maxWait    = 1024
+)
+
+// observe takes in a round: guesses behind a wrong one say nothing.
+func (r *rate) observe(accepted, drafted int) {
+	tried := accepted
+	if accepted < drafted {
+		tried++
+	}
+	r.right = forget*r.right + float64(accepted)
+	r.tried = forget*r.tried + float64(tried)
+	r.known = 1 - forget*(1-r.known)
+}
+
+func (r *rate) value() float64 {
+	prior := priorTries * (1 - r.known)
+	return (r.right + priorRate*prior) / (r.tried + prior)
+}
+
+// expected is the number of tokens that a round of k guesses says when each is
+// right with probability a: 1 + a + ... + a^k.
+func expected(a float64, k int) float64 {
+	if a >= 1 {
+		return float64(k + 1)
+	}
+	return (1 - math.Pow(a, float64(k+1))) / (1 - a)
+}
+
+// length is the number of guesses, at most most, that gain most: tokens said
+// per unit of time, against none. It is 0 when no number gains anything, but
+// for a try now and then. All decoding tasks are taken to guess as many; the
+// draft model, if any, needs a pass for each.
+func (e *Engine) length(r *rate, most, decodes int, draft *line) int {
+	if e.opts.alwaysDraft {
+		return most
+	}
+	a, rows := r.value(), float64(decodes)
+	plain := e.cost.at(rows)
+	best, gain := 0, 1.0
+	for k := 1; k <= most; k++ {
+		cost := e.cost.at(rows * float64(1+k))
+		if draft != nil {
+			cost += float64(k) * draft.at(rows)
+		}
+		if g := expected(a, k) * plain / cost; g > gain {
+			best, gain = k, g
+		}
+	}
+	if best > 0 || plain == 0 { // nothing is measured yet
+		r.idle, r.wait = 0, firstWait
+		return max(best, min(most, 2))
+	}
+	if r.idle++; r.idle < max(r.wait, firstWait) {
+		return 0
+	}
+	r.idle, r.wait = 0, min(2*max(r.wait, firstWait), maxWait)
+	return min(most, 2)
+}
+
+// line fits the seconds of passes, a + b*rows, to the newest of them.
+type line struct{ n, x, y, xx, xy float64 }
+
+// add takes in a pass. One that took much longer than others was disturbed.
+func (l *line) add(rows, seconds float64) {
+	const keep = 0.98
+	if l.n > 10 {
+		seconds = min(seconds, 3*l.at(rows))
+	}
+	l.n, l.x, l.y = keep*l.n+1, keep*l.x+rows, keep*l.y+seconds
+	l.xx, l.xy = keep*l.xx+rows*rows, keep*l.xy+rows*seconds
+}
+
+// at is the time of a pass of so many rows; 0 when nothing was measured. While
+// all passes had the same number of rows, more rows are taken to cost nothing.
+func (l *line) at(rows float64) float64 {
+	if l.n == 0 {
+		return 0
+	}
+	x, y := l.x/l.n, l.y/l.n
+	slope := 0.0
+	if v := l.xx/l.n - x*x; v > 1e-6*x*x {
+		slope = max(0, (l.xy/l.n-x*y)/v)
+	}
+	return max(y+slope*(rows-x), y/100)
+}
