@@ -25,6 +25,13 @@ func readRoof(p *par.Pool, bytes int) float64 {
 	})
 }
 
+// repeated returns a packed weight of few random columns: fast to make.
+func repeated(r *rand.Rand, f IntFormat, k, n int) *PackedInt {
+	file, _ := randomFile(r, f, k, intCols)
+	column := columnsOf(file, intCols)
+	return mustPack(f, k, n, func(j int) []byte { return column(j % intCols) })
+}
+
 // BenchmarkIntVec reports how fast the weights go by in decoding, and the share
 // of the speed at which the same threads read as much: from memory, or from the
 // caches.
@@ -37,7 +44,7 @@ func BenchmarkIntVec(b *testing.B) {
 				ws := []*PackedInt{}
 				size := 0
 				for size == 0 || n == 32000 && size < 128<<20 {
-					w, _ := randomInt(r, f, k, n)
+					w := repeated(r, f, k, n)
 					ws, size = append(ws, w), size+w.Bytes()
 				}
 				roof := readRoof(p, size)
@@ -63,7 +70,7 @@ func BenchmarkIntGemm(b *testing.B) {
 		for _, f := range intFormats {
 			for _, s := range [][3]int{{512, 5632, 2048}, {512, 2048, 5632}, {512, 896, 768}, {512, 640, 256}, {512, 256, 256}, {16, 5632, 2048}} {
 				m, n, k := s[0], s[1], s[2]
-				w, _ := randomInt(r, f, k, n)
+				w := repeated(r, f, k, n)
 				x, c := random(r, m, k, false), make([]float32, m*n)
 				b.Run(fmt.Sprintf("%s/%dx%dx%d", f.form().name, m, n, k), func(b *testing.B) {
 					peak := IntPeak(p, f, 20*time.Millisecond)
