@@ -17,30 +17,35 @@ import (
 
 func (e *env) tokCmd() *cobra.Command {
 	return group("tok", "Train, run and look at tokenizers", e.tokTrainCmd(), e.tokEncodeCmd(), e.tokDecodeCmd(),
-		e.tokCompareCmd(), e.tokAuditCmd(), e.tokInspectCmd(), e.tokStudyCmd(), e.tokExpandCmd(), e.tokClaimCmd())
+		e.tokTruncateCmd(), e.tokFIMCmd(), e.tokCompareCmd(), e.tokAuditCmd(), e.tokInspectCmd(), e.tokStudyCmd(), e.tokExpandCmd(), e.tokClaimCmd())
 }
 
 func (e *env) tokEncodeCmd() *cobra.Command {
-	var path string
+	var path, patch string
 	var special, pieces bool
 	c := &cobra.Command{
 		Use:   "encode",
 		Short: "Read text on standard input, print ids separated by spaces",
-		Args:  exactArgs(),
-		RunE: func(*cobra.Command, []string) error {
+		Example: "  echo Hello | weft tok encode --tokenizer DIR\n  echo Hello | weft tok encode --tokenizer byt5\n" +
+			"  echo Hello | weft tok encode --patch 8",
+		Args: exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if patch != "" {
+				return e.printPatches(cmd, path, patch, pieces)
+			}
 			tok, err := loadTokenizer(path)
 			if err != nil {
 				return err
 			}
-			text, err := io.ReadAll(e.in)
+			text, err := e.readText()
 			if err != nil {
-				return fmt.Errorf("read standard input: %w", err)
+				return err
 			}
 			encode := tok.Encode
 			if special {
 				encode = tok.EncodeSpecial
 			}
-			ids := encode(string(text))
+			ids := encode(text)
 			if pieces {
 				return e.printPieces(tok, ids)
 			}
@@ -50,7 +55,18 @@ func (e *env) tokEncodeCmd() *cobra.Command {
 	tokenizerFlag(c, &path)
 	c.Flags().BoolVar(&special, "special", false, "turn special-token strings in the text into their ids")
 	c.Flags().BoolVar(&pieces, "pieces", false, "print the text of each token, quoted, instead of its id")
+	c.Flags().StringVar(&patch, "patch", "", "print bytes in groups, one a line, for models that read patches: `N` bytes each (MEGABYTE), or words (SpaceByte)")
+	oneOf(c, "patch", "8", "words")
 	return c
+}
+
+// readText reads standard input.
+func (e *env) readText() (string, error) {
+	data, err := io.ReadAll(e.in)
+	if err != nil {
+		return "", fmt.Errorf("read standard input: %w", err)
+	}
+	return string(data), nil
 }
 
 // printPieces prints what each token stands for. Bytes that are no whole
@@ -100,11 +116,11 @@ func (e *env) tokDecodeCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data, err := io.ReadAll(e.in)
+			text, err := e.readText()
 			if err != nil {
-				return fmt.Errorf("read standard input: %w", err)
+				return err
 			}
-			ids, err := parseIDs(string(data), tok.VocabSize())
+			ids, err := parseIDs(text, tok.VocabSize())
 			if err != nil {
 				return err
 			}

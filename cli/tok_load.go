@@ -16,7 +16,7 @@ import (
 )
 
 // loadTokenizer reads a tokenizer from any kind of file, by what the file holds,
-// or that of a model.
+// or that of a model, or makes the one that needs none.
 func loadTokenizer(arg string) (*tokenizer.Tokenizer, error) {
 	if slices.Contains(tiny.Names(), arg) {
 		l, err := findModel(arg)
@@ -24,6 +24,9 @@ func loadTokenizer(arg string) (*tokenizer.Tokenizer, error) {
 			return nil, err
 		}
 		return tokenizer.LoadFS(l.files)
+	}
+	if arg == byT5 {
+		return tokenizer.ByT5()
 	}
 	if gguf.Is(arg) {
 		return ggufTokenizer(arg)
@@ -57,7 +60,7 @@ func ggufTokenizer(path string) (*tokenizer.Tokenizer, error) {
 }
 
 func tokenizerFlag(c *cobra.Command, path *string) {
-	c.Flags().StringVar(path, "tokenizer", "tokenizer.json", "`file` of a tokenizer (tokenizer.json, SentencePiece .model, GGUF, tiktoken ranks, tekken.json, vocab.json or vocab.txt), or a folder or model that holds one")
+	c.Flags().StringVar(path, "tokenizer", "tokenizer.json", "`file` of a tokenizer (tokenizer.json, SentencePiece .model, GGUF, tiktoken ranks, tekken.json, vocab.json or vocab.txt), or a folder or model that holds one; byt5 is the one of plain bytes")
 	_ = c.RegisterFlagCompletionFunc("tokenizer", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"json", "model", "gguf", "tiktoken", "txt"}, cobra.ShellCompDirectiveFilterFileExt
 	})
