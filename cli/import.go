@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"weft/model"
+	"weft/model/weights/gguf"
 	"weft/model/weights/llama2c"
 	"weft/model/zoo"
 	"weft/text/tokenizer"
@@ -16,33 +19,27 @@ func (e *env) importCmd() *cobra.Command {
 	var tokPath string
 	c := &cobra.Command{
 		Use:   "import CHECKPOINT OUT",
-		Short: "Turn a llama2.c checkpoint into a model folder",
-		Long: `Import reads a llama2.c checkpoint (format version 0 or 1) and its tokenizer.bin
-and writes a folder in the Hugging Face layout, which every other command takes.
-Folders that already have that layout need no import.`,
-		Example: "  weft import stories260K.bin out/stories --tokenizer tok512.bin",
+		Short: "Turn a GGUF file or a llama2.c checkpoint into a model folder",
+		Long: `Import reads a GGUF file of llama.cpp, with its tokenizer and its chat template, or a
+llama2.c checkpoint (format version 0 or 1) and its tokenizer.bin, and writes a
+folder in the Hugging Face layout: to be tuned, or for other programs. Weights are
+written as float32; what the file had rounded stays rounded.
+
+To serve or to chat a GGUF needs no import: every command takes it as a MODEL.`,
+		Example: "  weft import model.gguf out/model\n  weft import stories260K.bin out/stories --tokenizer tok512.bin",
 		Args:    exactArgs("CHECKPOINT", "OUT"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			m, err := llama2c.Load(args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var m model.Model
+			var err error
+			if gguf.Is(args[0]) {
+				if cmd.Flags().Changed("tokenizer") {
+					return &usageError{errors.New("import: --tokenizer is for llama2.c checkpoints: a GGUF has its own inside")}
+				}
+				m, err = importGGUF(args[0], args[1])
+			} else {
+				m, err = importLlama2C(args[0], tokPath, args[1])
+			}
 			if err != nil {
-				return err
-			}
-			f, err := os.Open(tokPath)
-			if err != nil {
-				return fmt.Errorf("tokenizer: %w", err)
-			}
-			defer f.Close()
-			tok, err := tokenizer.FromLlama2C(f, m.Info().Vocab)
-			if err != nil {
-				return err
-			}
-			if err := os.MkdirAll(args[1], 0o755); err != nil {
-				return err
-			}
-			if err := tok.Save(filepath.Join(args[1], "tokenizer.json")); err != nil {
-				return err
-			}
-			if err := zoo.Save(args[1], m, nil); err != nil {
 				return err
 			}
 			i := m.Info()
@@ -50,6 +47,47 @@ Folders that already have that layout need no import.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&tokPath, "tokenizer", "tokenizer.bin", "the checkpoint's llama2.c tokenizer `file`")
+	c.Flags().StringVar(&tokPath, "tokenizer", "tokenizer.bin", "a llama2.c checkpoint's tokenizer `file`")
 	return c
+}
+
+// importGGUF writes a GGUF as a folder.
+func importGGUF(path, out string) (model.Model, error) {
+	l, err := loadWith(path, zoo.LoadFS)
+	if err != nil {
+		return nil, err
+	}
+	return l.model, l.saveFolder(out)
+}
+
+// saveFolder writes a model in float32 as a folder in the Hugging Face layout.
+func (l *loaded) saveFolder(out string) error {
+	if err := copyFiles(l.files, out); err != nil {
+		return err
+	}
+	return zoo.Save(out, l.model, nil)
+}
+
+// importLlama2C writes a checkpoint and its tokenizer as a folder.
+func importLlama2C(path, tokPath, out string) (model.Model, error) {
+	m, err := llama2c.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(tokPath)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	defer f.Close()
+	tok, err := tokenizer.FromLlama2C(f, m.Info().Vocab)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	if err := tok.Save(filepath.Join(out, "tokenizer.json")); err != nil {
+		return nil, err
+	}
+	return m, zoo.Save(out, m, nil)
 }

@@ -15,12 +15,17 @@ import (
 
 	"weft/internal/mapfile"
 	"weft/model/weights/safetensors"
+	"weft/model/zoo"
 	"weft/train"
 )
 
 // id is a hash of the files that decide what the model says.
 func (l *loaded) id() (string, error) {
 	sum := sha256.New()
+	if g, ok := l.files.(*zoo.GGUF); ok { // all in one
+		_, err := g.WriteTo(sum)
+		return hex.EncodeToString(sum.Sum(nil)), err
+	}
 	for _, pattern := range []string{"config.json", "*.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"} {
 		names, err := fs.Glob(l.files, pattern)
 		if err != nil {

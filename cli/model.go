@@ -13,7 +13,6 @@ import (
 
 	"weft/compute/par"
 	"weft/infer/engine"
-	"weft/internal/mapfile"
 	"weft/llm/local"
 	"weft/model"
 	"weft/model/tiny"
@@ -22,7 +21,7 @@ import (
 	"weft/text/tokenizer"
 )
 
-// loaded is a model folder brought to life: weights, tokenizer, template.
+// loaded is a model folder, or file, brought to life: weights, tokenizer, template.
 type loaded struct {
 	name     string
 	files    fs.FS // the folder
@@ -43,11 +42,11 @@ func loadWith(arg string, read func(fs.FS) (model.Model, error)) (*loaded, error
 	if l.model, err = read(l.files); err != nil {
 		return nil, hintFiles(err)
 	}
-	if l.tok, err = tokenizer.LoadFS(l.files); err != nil {
+	if l.tok, err = l.tokenizer(); err != nil {
 		return nil, hintFiles(err)
 	}
 	if have, want := l.tok.VocabSize(), l.model.Info().Vocab; have > want {
-		return nil, fmt.Errorf("model %s: tokenizer.json has %d tokens but the model only %d: they do not belong together", arg, have, want)
+		return nil, fmt.Errorf("model %s: its tokenizer has %d tokens but the model only %d: they do not belong together", arg, have, want)
 	}
 	if l.tmpl, err = template.LoadFS(l.files); err != nil {
 		return nil, err
@@ -55,10 +54,19 @@ func loadWith(arg string, read func(fs.FS) (model.Model, error)) (*loaded, error
 	return l, nil
 }
 
-// findModel finds the folder that a MODEL argument names, and reads nothing of
-// it yet: an embedded model by its name, a model of a registry (hf:org/name,
-// ollama:name) in the caches of this machine, else a folder in the Hugging Face
-// layout. A folder of the same name as an embedded model is written ./tiny.
+// tokenizer reads the tokenizer in the files.
+func (l *loaded) tokenizer() (*tokenizer.Tokenizer, error) {
+	if g, ok := l.files.(*zoo.GGUF); ok {
+		return g.Tokenizer()
+	}
+	return tokenizer.LoadFS(l.files)
+}
+
+// findModel finds the folder that a MODEL argument names, and reads none of its
+// weights yet: an embedded model by its name, a model of a registry (hf:org/name,
+// ollama:name) in the caches of this machine, else what zoo.Open takes: a folder
+// in the Hugging Face layout, or a GGUF file, which stands for one. A folder of
+// the same name as an embedded model is written ./tiny.
 func findModel(arg string) (*loaded, error) {
 	if slices.Contains(tiny.Names(), arg) {
 		files, err := tiny.Open(arg)
@@ -67,25 +75,28 @@ func findModel(arg string) (*loaded, error) {
 	if l, err := cachedModel(arg); l != nil || err != nil {
 		return l, err
 	}
-	st, err := os.Stat(arg)
-	if err != nil {
+	if _, err := os.Stat(arg); err != nil {
 		return nil, fmt.Errorf("model %s: %w (train one with `weft train`, bring one in with `weft import`, or use one inside this program: %s)",
 			arg, err, strings.Join(tiny.Names(), ", "))
 	}
-	if !st.IsDir() {
-		return nil, fmt.Errorf("model %s: is a file, want a folder with config.json, model.safetensors and tokenizer.json (see `weft import`)", arg)
+	files, err := zoo.Open(arg)
+	if err != nil {
+		return nil, err
 	}
 	abs, err := filepath.Abs(arg)
 	if err != nil {
 		return nil, err
 	}
-	return &loaded{name: filepath.Base(abs), files: mapfile.Dir(arg)}, nil
+	return &loaded{name: strings.TrimSuffix(filepath.Base(abs), ggufEnd), files: files}, nil
 }
+
+// ggufEnd is how the names of GGUF files end.
+const ggufEnd = ".gguf"
 
 // hintFiles says what a model folder holds when a file of it is missing.
 func hintFiles(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w (a model folder has config.json, model.safetensors and tokenizer.json)", err)
+		return fmt.Errorf("%w (a model is a GGUF file, or a folder with config.json, model.safetensors and tokenizer.json)", err)
 	}
 	return err
 }

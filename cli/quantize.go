@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,47 +38,63 @@ type quantized struct {
 	// Bits per byte of --text; absent without it.
 	BPBBefore float64 `json:"bits_per_byte_before,omitempty"`
 	BPBAfter  float64 `json:"bits_per_byte_after,omitempty"`
+
+	Notes []string `json:"notes,omitempty"` // what the file cannot say
 }
 
 func (e *env) quantizeCmd() *cobra.Command {
-	var out, text string
+	var out, mix, text string
 	c := &cobra.Command{
-		Use:   "quantize MODEL --out DIR",
-		Short: "Store a model's matrices in 8 bits: about a quarter of the size",
-		Long: `Quantize writes a copy of a model folder whose matrices are stored in blocks of 32
-8-bit integers with one scale each, the arithmetic of GGUF's Q8_0. Norm gains and
-biases stay in float32. Served, the matrices stay in 8 bits in memory too; trained,
-they are widened. The file is an ordinary model.safetensors (docs/format/q8.md).
+		Use:   "quantize MODEL --out DIR|FILE.gguf",
+		Short: "Store a model's matrices in 8 bits or fewer: a quarter of the size, or less",
+		Long: `Quantize writes a copy of a model whose matrices are stored in blocks of small
+integers that share scales. Norm gains and biases stay in float32. Served, the
+matrices stay in blocks in memory too; trained, they are widened.
+
+A folder gets 8 bits: 32 integers with one scale each, the arithmetic of GGUF's
+Q8_0, in an ordinary model.safetensors (docs/format/q8.md). A name that ends in
+.gguf gets a GGUF in any --type (docs/format/gguf.md), with its tokenizer and chat
+template inside.
 
 With --text it also measures what that costs: bits per byte of the text, before
 and after.`,
-		Example:           "  weft quantize out/chat --out out/chat-q8 --text held-out.txt",
+		Example: "  weft quantize out/chat --out out/chat-q8 --text held-out.txt\n" +
+			"  weft quantize out/chat --out chat.gguf --type q4_k_m",
 		Args:              exactArgs("MODEL"),
 		ValidArgsFunction: modelArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out == "" {
-				return &usageError{errors.New("quantize: --out is missing: name the folder to write")}
+				return &usageError{errors.New("quantize: --out is missing: name the folder, or the .gguf, to write")}
 			}
-			q, err := e.quantize(cmd.Context(), args[0], out, text)
+			q, err := e.quantize(cmd.Context(), args[0], out, mix, text)
 			if err != nil {
 				return err
 			}
 			return e.printQuantized(q)
 		},
 	}
-	c.Flags().StringVarP(&out, "out", "o", "", "folder to write")
+	c.Flags().StringVarP(&out, "out", "o", "", "folder, or file that ends in .gguf, to write")
+	mixFlag(c, &mix)
 	c.Flags().StringVar(&text, "text", "", "text or jsonl `file` to measure bits per byte on, before and after")
 	return c
 }
 
-func (e *env) quantize(ctx context.Context, arg, out, text string) (q quantized, err error) {
+func (e *env) quantize(ctx context.Context, arg, out, mix, text string) (q quantized, err error) {
 	q.Path = out
+	kind, err := zoo.ParseMix(mix)
+	single := strings.HasSuffix(out, ggufEnd)
+	if err == nil && !single && !strings.EqualFold(mix, "q8_0") {
+		err = fmt.Errorf("a folder stores 8 bits only: for %s let --out end in %s", mix, ggufEnd)
+	}
+	if err != nil {
+		return q, &usageError{fmt.Errorf("quantize: --type: %w", err)}
+	}
 	l, err := loadWith(arg, zoo.LoadFS) // float32, to be saved
 	if err != nil {
 		return q, err
 	}
 	if same(arg, out) && !l.embedded {
-		return q, fmt.Errorf("quantize: --out %s is the model's own folder: name another one, so that the weights stay", out)
+		return q, fmt.Errorf("quantize: --out %s is the model's own place: name another one, so that the weights stay", out)
 	}
 	if q.Before, err = weightBytes(l.files); err != nil {
 		return q, err
@@ -87,14 +104,16 @@ func (e *env) quantize(ctx context.Context, arg, out, text string) (q quantized,
 			return q, err
 		}
 	}
-	if err := copyFiles(l.files, out); err != nil {
+	if single {
+		x, err := e.exportGGUF(l, l.model, out, kind)
+		if q.After, q.Notes = x.Bytes, x.Notes; err != nil {
+			return q, err
+		}
+	} else if err := l.saveQ8(out, &q.After); err != nil {
 		return q, err
 	}
-	if err := zoo.SaveQ8(out, l.model, nil); err != nil {
-		return q, err
-	}
-	if q.After, err = weightBytes(os.DirFS(out)); err != nil || text == "" {
-		return q, err
+	if text == "" {
+		return q, nil
 	}
 	m, err := zoo.Load(out)
 	if err != nil {
@@ -104,14 +123,29 @@ func (e *env) quantize(ctx context.Context, arg, out, text string) (q quantized,
 	return q, err
 }
 
+// saveQ8 writes a folder in 8 bits, and says how large its weights are.
+func (l *loaded) saveQ8(out string, size *int64) error {
+	if err := copyFiles(l.files, out); err != nil {
+		return err
+	}
+	err := zoo.SaveQ8(out, l.model, nil)
+	if err == nil {
+		*size, err = weightBytes(os.DirFS(out))
+	}
+	return err
+}
+
 func same(a, b string) bool {
 	x, err1 := os.Stat(a)
 	y, err2 := os.Stat(b)
 	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// weightBytes is the size of a folder's weights: one file or all shards.
+// weightBytes is the size of a model's weights: one file or all shards.
 func weightBytes(dir fs.FS) (n int64, err error) {
+	if g, ok := dir.(*zoo.GGUF); ok {
+		return g.Bytes(), nil
+	}
 	names, err := fs.Glob(dir, "*"+filepath.Ext(safetensors.SingleFile))
 	for _, name := range names {
 		st, err := fs.Stat(dir, name)
@@ -182,6 +216,9 @@ func (e *env) printQuantized(q quantized) error {
 		return json.NewEncoder(e.out).Encode(q)
 	}
 	fmt.Fprintf(e.out, "%s: weights %.2f MB -> %.2f MB\n", q.Path, float64(q.Before)/1e6, float64(q.After)/1e6)
+	for _, note := range q.Notes {
+		fmt.Fprintf(e.out, "  note: %s\n", note)
+	}
 	if q.BPBBefore > 0 {
 		fmt.Fprintf(e.out, "bits per byte %.4f -> %.4f (%+.2f %%)\n", q.BPBBefore, q.BPBAfter, 100*(q.BPBAfter/q.BPBBefore-1))
 	}

@@ -2,16 +2,15 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"weft/model/tiny"
 	"weft/model/weights/gguf"
+	"weft/model/zoo"
 	"weft/text/tokenizer"
 )
 
@@ -23,7 +22,7 @@ func loadTokenizer(arg string) (*tokenizer.Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		return tokenizer.LoadFS(l.files)
+		return l.tokenizer()
 	}
 	if arg == byT5 {
 		return tokenizer.ByT5()
@@ -34,8 +33,8 @@ func loadTokenizer(arg string) (*tokenizer.Tokenizer, error) {
 	t, err := tokenizer.Open(arg)
 	if errors.Is(err, fs.ErrNotExist) {
 		// A folder without any tokenizer file may hold one GGUF that has it inside.
-		if found, _ := filepath.Glob(filepath.Join(arg, "*.gguf")); len(found) == 1 {
-			return ggufTokenizer(found[0])
+		if g, err := ggufTokenizer(arg); g != nil || err != nil {
+			return g, err
 		}
 	}
 	if err == nil {
@@ -46,17 +45,17 @@ func loadTokenizer(arg string) (*tokenizer.Tokenizer, error) {
 	return t, err
 }
 
-// ggufTokenizer reads the vocabulary inside a GGUF file.
+// ggufTokenizer reads the vocabulary inside a GGUF file, or inside the one that a
+// folder holds; nil where there is none.
 func ggufTokenizer(path string) (*tokenizer.Tokenizer, error) {
-	f, err := gguf.Open(path)
-	if err != nil {
-		return nil, err
+	files, err := zoo.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	t, err := tokenizer.FromGGUF(f)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", path, err)
+	if g, ok := files.(*zoo.GGUF); ok {
+		return g.Tokenizer()
 	}
-	return t, errors.Join(err, f.Close())
+	return nil, err
 }
 
 func tokenizerFlag(c *cobra.Command, path *string) {

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"weft/model/zoo"
 	"weft/train/tune"
 )
 
@@ -29,6 +31,9 @@ is learned.`,
 				l, err := findModel(o.Base)
 				if err != nil {
 					return err
+				}
+				if _, ok := l.files.(*zoo.GGUF); ok {
+					return fmt.Errorf("tune: %s is a GGUF, which is for serving: make a folder of it with `weft import %s DIR` and tune that", o.Base, o.Base)
 				}
 				if l.embedded {
 					o.BaseFS = l.files

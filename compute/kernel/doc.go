@@ -10,4 +10,8 @@
 // matrix product is, for every element, one chain of fused multiply-adds in
 // ascending k; attention walks the keys from position 0 in tiles of fixed
 // size. So a request gets the same bits alone, in a batch, in chunks.
+//
+// Weights in blocks of integers (GemmInt) are multiplied as integers, exactly
+// inside a block; only the sums of blocks are float32, in ascending k. Those
+// products have the same bits in every tier, plain Go included.
 package kernel

@@ -45,7 +45,7 @@ func Open(path string) (fs.FS, error) {
 		if !gguf.Is(path) {
 			return nil, fmt.Errorf("model %s: %w: want a GGUF, or a folder with config.json, model.safetensors and tokenizer.json", path, ErrNoModel)
 		}
-		return openGGUF(path)
+		return openFile(path)
 	}
 	for _, name := range []string{safetensors.SingleFile, safetensors.IndexFile} {
 		if _, err := os.Stat(filepath.Join(path, name)); err == nil {
@@ -61,12 +61,12 @@ func Open(path string) (fs.FS, error) {
 	case 0:
 		return mapfile.Dir(path), nil
 	case 1:
-		return openGGUF(filepath.Join(path, found[0]))
+		return openFile(filepath.Join(path, found[0]))
 	}
 	return nil, fmt.Errorf("model %s: %w: it holds %q: name the file", path, ErrNoModel, found)
 }
 
-func openGGUF(path string) (*GGUF, error) {
+func openFile(path string) (fs.FS, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, err
@@ -104,6 +104,9 @@ func (g *GGUF) Path() string { return g.path }
 
 // Bytes is the size of the file or of all parts.
 func (g *GGUF) Bytes() int64 { return g.file.Size() }
+
+// WriteTo writes the file, or all parts one after the other; see io.WriterTo.
+func (g *GGUF) WriteTo(w io.Writer) (int64, error) { return g.file.WriteTo(w) }
 
 // Value is the metadata under a key; see gguf.File.Value.
 func (g *GGUF) Value(key string) (any, bool) { return g.file.Value(key) }

@@ -24,7 +24,7 @@ import (
 // GGUFOptions say what SaveGGUF writes. The zero value writes float32.
 type GGUFOptions struct {
 	Mix  Mix       // formats of the matrices; f32
-	Name string    // general.name; none
+	Name string    // general.name, where the model does not come from a GGUF that has one; none
 	Pool *par.Pool // encodes; one thread
 }
 
@@ -92,6 +92,12 @@ func (s *saver) metadata() ([]gguf.KV, error) {
 		return nil, err
 	}
 	meta := []gguf.KV{{Key: "general.architecture", Value: s.arch.name}, {Key: "general.type", Value: "model"}}
+	g, again := s.files.(*GGUF)
+	if again { // it keeps its name
+		if name, ok := g.text("general.name"); ok {
+			s.Name = name
+		}
+	}
 	if s.Name != "" {
 		meta = append(meta, gguf.KV{Key: "general.name", Value: s.Name})
 	}
@@ -100,7 +106,7 @@ func (s *saver) metadata() ([]gguf.KV, error) {
 		meta = append(meta, gguf.KV{Key: "general.quantization_version", Value: uint32(2)})
 	}
 	meta = append(meta, shape...)
-	if g, ok := s.files.(*GGUF); ok {
+	if again {
 		return append(meta, g.passOn(meta)...), nil
 	}
 	words, err := s.words(config)

@@ -39,7 +39,11 @@ func (t *Tokenizer) GGUF(size int) (all []Entry, odd string, err error) {
 	model, pre := "weft", ""
 	switch {
 	case t.level:
-		model, pre = "gpt2", t.preName()
+		model, pre = "gpt2", t.preName(t.whole)
+		if pre == "" {
+			pre = t.preName(!t.whole)
+			odd = fmt.Sprintf("llama.cpp knows its pattern, but not with ignore_merges %v", t.whole)
+		}
 		switch {
 		case pre == "":
 			pre, odd = "weft", "llama.cpp has no name for the pattern that cuts its text into words"
@@ -130,10 +134,10 @@ func (t *Tokenizer) mergeScores(size int) []float32 {
 
 // preName finds a name that prePatterns has for how text is cut, the same one
 // each time; "" if there is none.
-func (t *Tokenizer) preName() string {
+func (t *Tokenizer) preName(whole bool) string {
 	var found []string
 	for names, p := range preTable() {
-		if p.whole == t.whole && !p.chars && sameJSON(withoutOffsets(p.preTokenizer()), withoutOffsets(t.preTokenizer)) {
+		if p.whole == whole && !p.chars && sameJSON(withoutOffsets(p.preTokenizer()), withoutOffsets(t.preTokenizer)) {
 			found = append(found, strings.Fields(names)[0])
 		}
 	}

@@ -104,6 +104,18 @@ func (f *File) Size() (n int64) {
 	return n
 }
 
+// WriteTo writes the file, or all parts one after the other; see io.WriterTo.
+func (f *File) WriteTo(w io.Writer) (n int64, err error) {
+	for _, p := range f.parts {
+		m, err := w.Write(p)
+		n += int64(m)
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // Keys lists the metadata in the file's order.
 func (f *File) Keys() []string { return slices.Clone(f.keys) }
 

@@ -126,7 +126,7 @@ func (k4) head() int    { return 64 }
 
 func (k4) start(t *tile) { t.zeroSums() }
 
-func (q k4) multiply(t *tile) {
+func (k4) multiply(t *tile) {
 	ADDQ(Imm(32), t.w)
 	nibbles(t)
 }

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"weft/internal/atomicfile"
+	"weft/model"
+	"weft/model/zoo"
+)
+
+// exportFlags are the settings of `weft export`.
+type exportFlags struct {
+	gguf, mix, folder, modelfile string
+}
+
+// exported is what one file or folder of an export is, and what `--json` prints.
+type exported struct {
+	Path    string         `json:"path"`
+	Kind    string         `json:"kind"` // gguf, safetensors or modelfile
+	Bytes   int64          `json:"bytes"`
+	Formats map[string]int `json:"formats,omitempty"` // tensors by format
+	Notes   []string       `json:"notes,omitempty"`
+}
+
+func (e *env) exportCmd() *cobra.Command {
+	var o exportFlags
+	c := &cobra.Command{
+		Use:   "export MODEL",
+		Short: "Write a model for other programs: GGUF, safetensors, Ollama's Modelfile",
+		Long: `Export writes what other programs read, any of these in one go:
+
+  --gguf FILE        one file for llama.cpp and what is built on it: weights in the
+                     --type that is asked for, tokenizer, chat template, BOS and EOS
+  --safetensors DIR  a folder in the Hugging Face layout, weights in float32
+  --modelfile FILE   how Ollama runs the GGUF: its template and where an answer ends
+
+The GGUF also holds the tokenizer.json as it is, so that a model that comes back has
+the same ids to the last one. What a file cannot say is printed as a note.`,
+		Example: "  weft export out/chat --gguf chat.gguf --type q4_k_m --modelfile Modelfile\n" +
+			"  weft export tiny --gguf tiny.gguf && weft run tiny.gguf --chat 'Who are you?'",
+		Args:              exactArgs("MODEL"),
+		ValidArgsFunction: modelArg,
+		RunE: func(_ *cobra.Command, args []string) error {
+			done, err := e.export(args[0], o)
+			for _, x := range done {
+				if err := e.printExported(x); err != nil {
+					return err
+				}
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.gguf, "gguf", "", "GGUF `file` to write")
+	mixFlag(c, &o.mix)
+	f.StringVar(&o.folder, "safetensors", "", "`folder` to write")
+	f.StringVar(&o.modelfile, "modelfile", "", "Modelfile of Ollama to write, as `file`")
+	return c
+}
+
+// mixFlag registers --type.
+func mixFlag(c *cobra.Command, p *string) {
+	c.Flags().StringVar(p, "type", "q8_0", "format of a GGUF's matrices: "+strings.Join(zoo.MixNames(), ", "))
+	_ = c.RegisterFlagCompletionFunc("type", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return zoo.MixNames(), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// export writes what is asked for, and returns what it has written even if
+// something then goes wrong.
+func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
+	mix, err := zoo.ParseMix(o.mix)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("export: --type: %w", err)}
+	}
+	if o.gguf == "" && o.folder == "" && o.modelfile == "" {
+		return nil, &usageError{errors.New("export: nothing to write: name --gguf FILE, --safetensors DIR or --modelfile FILE")}
+	}
+	read := zoo.LoadServing // encoded row by row: blocks need not be widened
+	if o.folder != "" {
+		read = zoo.LoadFS
+	}
+	l, err := loadWith(arg, read)
+	if err != nil {
+		return nil, err
+	}
+	for _, out := range []string{o.gguf, o.folder} {
+		if out != "" && !l.embedded && same(arg, out) {
+			return nil, fmt.Errorf("export: %s is the model itself: name another place, so that the weights stay", out)
+		}
+	}
+	weights := arg // what a Modelfile is for
+	if o.gguf != "" {
+		x, err := e.exportGGUF(l, l.model, o.gguf, mix)
+		if err != nil {
+			return done, err
+		}
+		done, weights = append(done, x), o.gguf
+	}
+	if o.folder != "" {
+		if err := l.saveFolder(o.folder); err != nil {
+			return done, err
+		}
+		n, err := weightBytes(os.DirFS(o.folder))
+		if err != nil {
+			return done, err
+		}
+		done = append(done, exported{Path: o.folder, Kind: "safetensors", Bytes: n})
+	}
+	if o.modelfile != "" {
+		if _, ok := l.files.(*zoo.GGUF); !ok && o.gguf == "" {
+			return done, &usageError{errors.New("export: --modelfile is about a GGUF: name the one to write with --gguf FILE")}
+		}
+		text, notes, err := modelfile(l, o.modelfile, weights)
+		if err == nil {
+			err = atomicfile.WriteBytes(o.modelfile, []byte(text))
+		}
+		if err != nil {
+			return done, err
+		}
+		done = append(done, exported{Path: o.modelfile, Kind: "modelfile", Bytes: int64(len(text)), Notes: notes})
+	}
+	return done, nil
+}
+
+// exportGGUF writes a model, with what else is in its folder, as one file.
+func (e *env) exportGGUF(l *loaded, m model.Model, path string, mix zoo.Mix) (exported, error) {
+	pool := e.pool()
+	defer pool.Close()
+	saved, err := zoo.SaveGGUF(path, m, l.files, zoo.GGUFOptions{Mix: mix, Name: l.name, Pool: pool})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: is there a folder %s?", err, filepath.Dir(path))
+	}
+	return exported{Path: path, Kind: "gguf", Bytes: saved.Bytes, Formats: saved.Formats, Notes: saved.Notes}, err
+}
+
+func (e *env) printExported(x exported) error {
+	if e.json {
+		return json.NewEncoder(e.out).Encode(x)
+	}
+	fmt.Fprintf(e.out, "%s: %s, %s", x.Path, x.Kind, humanBytes(uint64(x.Bytes)))
+	for i, name := range slices.Sorted(maps.Keys(x.Formats)) {
+		sep := ", "
+		if i == 0 {
+			sep = "; tensors: "
+		}
+		fmt.Fprintf(e.out, "%s%d %s", sep, x.Formats[name], name)
+	}
+	fmt.Fprintln(e.out)
+	for _, note := range x.Notes {
+		fmt.Fprintf(e.out, "  note: %s\n", note)
+	}
+	return nil
+}
