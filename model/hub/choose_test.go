@@ -134,6 +134,19 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// Descriptions of models come from strangers too, and are multiplied.
+func FuzzShape(f *testing.F) {
+	f.Add([]byte(`{"num_hidden_layers":2,"num_attention_heads":3,"head_dim":4,"max_position_embeddings":5}`))
+	f.Add(head("general.architecture", "llama", "llama.embedding_length", 64, "llama.block_count", 2, "llama.attention.head_count", 4))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, read := range []func([]byte) (Shape, error){ShapeOfConfig, ShapeOfGGUF} {
+			if s, err := read(data); err == nil && (s.Values < 0 || s.Values > 2*maxValues) {
+				t.Errorf("%d values of one position", s.Values)
+			}
+		}
+	})
+}
+
 // What a registry answers must end in an error or in files that lie below their
 // folder, once each.
 func FuzzListing(f *testing.F) {

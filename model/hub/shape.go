@@ -75,11 +75,15 @@ func ShapeOfGGUF(head []byte) (Shape, error) {
 	return s, nil
 }
 
+// maxValues bounds what one position may take, far above any model, so that bytes
+// of a context do not overflow.
+const maxValues = 1 << 34
+
 // product multiplies sizes; what is no size of a model makes it zero.
 func product(sizes ...int64) int64 {
 	p := int64(1)
 	for _, n := range sizes {
-		if n <= 0 || n > 1<<20 || p > 1<<50/n {
+		if n <= 0 || n > 1<<20 || p > maxValues/n {
 			return 0
 		}
 		p *= n
