@@ -41,6 +41,10 @@ func encodeAll(ctx context.Context, tok Encoder, docs iter.Seq2[Doc, error], wor
 			if ctx.Err() != nil {
 				break
 			}
+			if err := encoderErr(tok); err != nil {
+				yield(encoded{}, err)
+				return
+			}
 			for _, d := range g.docs {
 				if !yield(d, nil) {
 					return
@@ -55,6 +59,14 @@ func encodeAll(ctx context.Context, tok Encoder, docs iter.Seq2[Doc, error], wor
 			yield(encoded{}, err)
 		}
 	}
+}
+
+// encoderErr is what a tokenizer that can give up on a text says of it.
+func encoderErr(tok Encoder) error {
+	if t, ok := tok.(interface{ Err() error }); ok {
+		return t.Err()
+	}
+	return nil
 }
 
 // encodeGroups starts the reader and the workers. Groups come in order, each

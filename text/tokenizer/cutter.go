@@ -10,15 +10,19 @@ import (
 type cutter func(s string, yield func(start, end int, match bool))
 
 // patternCutter cuts by a regular expression. One that takes too long on a text
-// (see ErrPattern) finds nothing in the rest of it.
-func patternCutter(p *pattern) cutter {
+// (see ErrPattern) finds nothing in the rest of it, and late is told.
+func patternCutter(p *pattern, late *overrun) cutter {
 	return func(s string, yield func(start, end int, match bool)) {
 		last := 0
 		err := p.each(s, func(start, end int, match bool) {
 			yield(start, end, match)
 			last = end
 		})
-		if err != nil && last < len(s) {
+		if err == nil {
+			return
+		}
+		late.note(err)
+		if last < len(s) {
 			yield(last, len(s), false)
 		}
 	}

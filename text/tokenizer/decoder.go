@@ -266,7 +266,7 @@ func readBPEDecoder(n node) (decodeStep, error) {
 	}{Suffix: "</w>"}
 	err := n.read(&p)
 	if err == nil && p.Suffix == "" {
-		err = node{n.path + ".suffix", nil}.errorf("empty: %w", ErrUnsupported)
+		err = n.field(".suffix").errorf("empty: %w", ErrUnsupported)
 	}
 	return func(next sink) sink { return &lastly{next: next, suffix: p.Suffix} }, err
 }

@@ -15,7 +15,11 @@ import (
 type node struct {
 	path string
 	data json.RawMessage
+	late *overrun // where patterns say that they gave up on a text
 }
+
+// field is the way to a part of this value, for errors about it.
+func (n node) field(name string) node { return node{path: n.path + name, late: n.late} }
 
 // maxDepth is how many sequences of steps may stand inside each other.
 const maxDepth = 8
@@ -47,7 +51,7 @@ func (n node) kind() (string, error) {
 
 // unknown is the error for a type that this package does not have.
 func (n node) unknown(kind string, want ...string) error {
-	return node{n.path + ".type", nil}.errorf("%q: %w; want one of %s", clip([]byte(kind)), ErrUnsupported, strings.Join(want, ", "))
+	return n.field(".type").errorf("%q: %w; want one of %s", clip([]byte(kind)), ErrUnsupported, strings.Join(want, ", "))
 }
 
 // read decodes into v and refuses fields that v does not have.
@@ -59,7 +63,7 @@ func (n node) read(v any) error {
 			return n.errorf("field %s: %w", name, ErrUnsupported)
 		}
 		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && wrong.Field != "" {
-			return node{n.path + "." + wrong.Field, nil}.errorf("%w: got a JSON %s, want %s", ErrFormat, wrong.Value, wrong.Type)
+			return n.field("."+wrong.Field).errorf("%w: got a JSON %s, want %s", ErrFormat, wrong.Value, wrong.Type)
 		}
 		return n.errorf("%w: %w", ErrFormat, err)
 	}
@@ -92,11 +96,12 @@ func (n node) deepSteps(field string, depth int) ([]node, error) {
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(object[field], &list); err != nil {
-		return nil, node{n.path + "." + field, nil}.errorf("%w: %w", ErrFormat, err)
+		return nil, n.field("."+field).errorf("%w: %w", ErrFormat, err)
 	}
 	var out []node
 	for i, data := range list {
-		more, err := node{n.path + "." + field + "[" + strconv.Itoa(i) + "]", data}.deepSteps(field, depth+1)
+		step := node{n.path + "." + field + "[" + strconv.Itoa(i) + "]", data, n.late}
+		more, err := step.deepSteps(field, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +141,7 @@ func (p patternJSON) matcher(at node) (cutter, error) {
 		if err != nil {
 			return nil, at.errorf("%w", err)
 		}
-		return patternCutter(pat), nil
+		return patternCutter(pat, at.late), nil
 	case p.String == nil || p.Regex != nil:
 		return nil, at.errorf("%w: want either String or Regex", ErrFormat)
 	case *p.String == "":

@@ -179,7 +179,7 @@ func readReplace(n node) (normalizer, error) {
 	if err := n.read(&p); err != nil {
 		return nil, err
 	}
-	find, err := p.Pattern.matcher(node{n.path + ".pattern", nil})
+	find, err := p.Pattern.matcher(n.field(".pattern"))
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +257,7 @@ func readPrecompiled(n node) (normalizer, error) {
 	if err := n.read(&p); err != nil || p.Map == nil {
 		return func(s strand) strand { return s }, err
 	}
-	at := node{n.path + ".precompiled_charsmap", nil}
+	at := n.field(".precompiled_charsmap")
 	data, err := base64.StdEncoding.DecodeString(*p.Map)
 	if err != nil {
 		return nil, at.errorf("%w: %w", ErrFormat, err)

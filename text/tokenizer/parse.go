@@ -127,7 +127,7 @@ func (m *mergesJSON) UnmarshalJSON(data []byte) error {
 // parse reads a tokenizer.json.
 func parse(data []byte) (*Tokenizer, error) {
 	var f fileJSON
-	if err := (node{"tokenizer.json", data}).read(&f); err != nil {
+	if err := (node{path: "tokenizer.json", data: data}).read(&f); err != nil {
 		return nil, err
 	}
 	if f.Version != "" && f.Version != "1.0" {
@@ -135,7 +135,7 @@ func parse(data []byte) (*Tokenizer, error) {
 	}
 	s := spec{normalizer: section(f.Normalizer), preTokenizer: section(f.PreTokenizer), postProcessor: section(f.PostProcessor),
 		decoder: section(f.Decoder), truncation: section(f.Truncation), padding: section(f.Padding)}
-	if err := s.readModel(node{"model", f.Model}, f.Added); err != nil {
+	if err := s.readModel(node{path: "model", data: f.Model}, f.Added); err != nil {
 		return nil, err
 	}
 	return build(s)
@@ -220,7 +220,7 @@ func (s *spec) readBPE(n node, list []addedJSON) error {
 	s.whole, s.byteful, s.fuse = m.IgnoreMerges, m.ByteFallback, m.FuseUnk
 	if m.Dropout != nil {
 		if s.dropout = *m.Dropout; s.dropout < 0 || s.dropout > 1 {
-			return node{"model.dropout", nil}.errorf("got %v, want 0 to 1: %w", s.dropout, ErrFormat)
+			return node{path: "model.dropout"}.errorf("got %v, want 0 to 1: %w", s.dropout, ErrFormat)
 		}
 	}
 	if err := s.readTokens(m.Vocab, list); err != nil {

@@ -51,7 +51,7 @@ func (s *spec) contentOf(id int32) string {
 // merely added stays an ordinary token, if the model has it.
 func (s *spec) readAdded(vocab map[string]int64, list []addedJSON, level bool) error {
 	for i, a := range list {
-		at := node{fmt.Sprintf("added_tokens[%d]", i), nil}
+		at := node{path: fmt.Sprintf("added_tokens[%d]", i)}
 		id, known := vocab[a.Content]
 		t := s.decodeName(a.Content, level)
 		switch {

@@ -1,18 +1,31 @@
 package tokenizer
 
 import (
-	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"github.com/dlclark/regexp2/v2"
 )
 
-// ErrPattern says that a pattern took too much time or memory on a text: it
-// backtracks without end. The pattern comes from a file, so it is hostile or
-// damaged; the known ones run in linear time.
-var ErrPattern = errors.New("the pattern takes too long on this text")
+// overrun keeps the first error of the patterns of one tokenizer, from all
+// goroutines.
+type overrun struct{ first atomic.Pointer[error] }
+
+func (o *overrun) note(err error) { o.first.CompareAndSwap(nil, &err) }
+
+// Err returns the first error of a pattern that gave up on a text, which wraps
+// ErrPattern, or nil. The rest of that text had been one piece: its ids spell the
+// text, but they are not those of the pattern. Known patterns never give up, which
+// is why Encode has no error of its own; whoever encodes with the tokenizer of an
+// unknown file asks at the end, as with a [bufio.Scanner].
+func (t *Tokenizer) Err() error {
+	if err := t.late.first.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 // dialect is the language that a regular expression is written in.
 type dialect uint8

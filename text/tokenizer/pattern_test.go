@@ -114,6 +114,15 @@ func TestHostilePattern(t *testing.T) {
 	if !errors.Is(err, ErrPattern) || len(err.Error()) > 200 {
 		t.Errorf("got %v", err)
 	}
+	tok := Tokenizer{pipeline: pipeline{late: &overrun{}}}
+	if err := tok.Err(); err != nil {
+		t.Errorf("before any text: %v", err)
+	}
+	pieces := 0
+	patternCutter(p, tok.late)(strings.Repeat("a", 100)+"!", func(start, end int, match bool) { pieces += end - start })
+	if err := tok.Err(); pieces != 101 || !errors.Is(err, ErrPattern) {
+		t.Errorf("pieces of %d bytes, and %v", pieces, err)
+	}
 }
 
 // TestLongRuns: a long run of one class needs no memory for going back.

@@ -14,6 +14,8 @@ type pipeline struct {
 	level         bool // the model takes bytes: see spec.byteLevel
 	traced        bool // bytes are traced even if nobody asks: a step wants to know where text begins
 
+	late *overrun
+
 	// pattern does the work of preTokenizers in one go, for byte-level vocabularies
 	// with a known one; nil for others. leading puts a space in front of text that
 	// has none.
@@ -24,17 +26,18 @@ type pipeline struct {
 // read reads the sections. Errors begin with the way to what they are about.
 func (p *pipeline) read(s *spec) (err error) {
 	p.level = s.byteLevel()
-	if p.normalizers, err = readNormalizers(node{"normalizer", s.normalizer}); err != nil {
+	p.late = &overrun{}
+	if p.normalizers, err = readNormalizers(node{"normalizer", s.normalizer, p.late}); err != nil {
 		return err
 	}
-	cut := node{"pre_tokenizer", s.preTokenizer}
+	cut := node{"pre_tokenizer", s.preTokenizer, p.late}
 	if p.preTokenizers, err = readPreTokenizers(cut, p.level); err != nil {
 		return err
 	}
-	if p.frame, err = readFrame(node{"post_processor", s.postProcessor}, s.tokens); err != nil {
+	if p.frame, err = readFrame(node{"post_processor", s.postProcessor, p.late}, s.tokens); err != nil {
 		return err
 	}
-	if p.decoding, err = readDecoding(node{"decoder", s.decoder}); err != nil {
+	if p.decoding, err = readDecoding(node{"decoder", s.decoder, p.late}); err != nil {
 		return err
 	}
 	if s.exact != nil {

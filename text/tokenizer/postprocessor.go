@@ -76,7 +76,7 @@ func (f *frame) readPair(n node, tokens []token) error {
 		return err
 	}
 	id := func(field string, pair []json.RawMessage) (int32, error) {
-		at := node{n.path + "." + field, nil}
+		at := n.field("." + field)
 		var name string
 		var id int64
 		if len(pair) != 2 || json.Unmarshal(pair[0], &name) != nil || json.Unmarshal(pair[1], &id) != nil {
@@ -148,7 +148,7 @@ func (f *frame) readTemplate(n node, tokens []token) error {
 	var sides [2][]int32
 	side := 0
 	for i, item := range p.Single {
-		at := node{fmt.Sprintf("%s.single[%d]", n.path, i), nil}
+		at := n.field(fmt.Sprintf(".single[%d]", i))
 		switch {
 		case item.Sequence != nil && item.Special == nil:
 			if side == 1 || item.Sequence.ID != "A" {
@@ -172,7 +172,7 @@ func (f *frame) readTemplate(n node, tokens []token) error {
 		}
 	}
 	if side == 0 {
-		return node{n.path + ".single", nil}.errorf("%w: no place for the text", ErrFormat)
+		return n.field(".single").errorf("%w: no place for the text", ErrFormat)
 	}
 	f.around(sides[0], sides[1])
 	return nil

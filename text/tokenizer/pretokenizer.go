@@ -131,7 +131,7 @@ func readSplit(n node) (preTokenizer, error) {
 	if err := p.Behavior.check(n); err != nil {
 		return nil, err
 	}
-	c, err := p.Pattern.matcher(node{n.path + ".pattern", nil})
+	c, err := p.Pattern.matcher(n.field(".pattern"))
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func readSplit(n node) (preTokenizer, error) {
 // check refuses behaviors that there are none of.
 func (b behavior) check(n node) error {
 	if !b.known() {
-		return node{n.path + ".behavior", nil}.errorf("%q: %w; want one of %s, %s, %s, %s, %s", string(b), ErrUnsupported,
+		return n.field(".behavior").errorf("%q: %w; want one of %s, %s, %s, %s, %s", string(b), ErrUnsupported,
 			isolated, removed, contiguous, withPrevious, withNext)
 	}
 	return nil
@@ -204,7 +204,7 @@ func parseMetaspace(n node) (m metaspaceJSON, err error) {
 	case m.Replacement == 0:
 		return m, n.errorf("%w: no replacement", ErrFormat)
 	case m.Scheme != "always" && m.Scheme != "first" && m.Scheme != "never":
-		return m, node{n.path + ".prepend_scheme", nil}.errorf("%q: %w; want always, first or never", m.Scheme, ErrUnsupported)
+		return m, n.field(".prepend_scheme").errorf("%q: %w; want always, first or never", m.Scheme, ErrUnsupported)
 	}
 	return m, nil
 }
@@ -233,7 +233,7 @@ func readRuneSplit(n node, kind string) (preTokenizer, error) {
 		return removed.by(runeCutter(func(r rune) bool { return r == rune(p.Delimiter) }), false), nil
 	}
 	if p.Length < 1 {
-		return nil, node{n.path + ".length", nil}.errorf("got %d, want at least 1: %w", p.Length, ErrFormat)
+		return nil, n.field(".length").errorf("got %d, want at least 1: %w", p.Length, ErrFormat)
 	}
 	return func(dst []strand, s strand) []strand {
 		start, count := 0, 0

@@ -11,7 +11,7 @@ func (s *spec) byteLevel() bool {
 	if s.kind != bpeModel && s.kind != "" || s.byteful || s.prefix != "" || s.suffix != "" || s.exact != nil {
 		return false
 	}
-	steps, err := node{"pre_tokenizer", s.preTokenizer}.steps("pretokenizers")
+	steps, err := node{path: "pre_tokenizer", data: s.preTokenizer}.steps("pretokenizers")
 	if len(s.preTokenizer) == 0 || err != nil || len(steps) == 0 {
 		return false
 	}

@@ -43,7 +43,7 @@ func TestSteps(t *testing.T) {
 		num := func(n int) { h.Write(binary.LittleEndian.AppendUint32(nil, uint32(n))) }
 		add := func(s string) { num(len(s)); io.WriteString(h, s) }
 		var err error
-		switch at := (node{step.section, step.data}); step.section {
+		switch at := (node{step.section, step.data, &overrun{}}); step.section {
 		case "normalizer":
 			err = eachNormalized(at, texts, add)
 		case "pre_tokenizer":
