@@ -79,8 +79,8 @@ nothing is asked of the network.`,
 			if err != nil {
 				return &usageError{fmt.Errorf("pull: %w", err)}
 			}
-			if o.context < 0 {
-				return &usageError{fmt.Errorf("pull: --context is %d, want 1 or more, or 0 for the default", o.context)}
+			if o.context < 0 || o.context > maxContext {
+				return &usageError{fmt.Errorf("pull: --context is %d, want 1 to %d, or 0 for the default", o.context, maxContext)}
 			}
 			return e.pull(cmd.Context(), name, o)
 		},

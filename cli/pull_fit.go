@@ -33,6 +33,7 @@ type fit struct {
 
 const (
 	pullContext = 4096      // positions that memory is reckoned for
+	maxContext  = 1 << 24   // positions that may be asked for
 	kvBytes     = 4         // of a key's or value's number: float32
 	peekConfig  = 1 << 20   // bytes of a config.json
 	peekGGUF    = 256 << 10 // bytes of a GGUF that hold its shapes
