@@ -2,9 +2,10 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -105,79 +106,117 @@ func middle(x []float64) float64 {
 }
 
 func (e *env) benchCmd() *cobra.Command {
-	var dir string
 	var each time.Duration
 	var only string
+	b := &modelBench{}
 	c := &cobra.Command{
-		Use:   "bench",
+		Use:   "bench [MODEL]",
 		Short: "Measure kernels, training and serving against this machine's roofline",
-		Long: `Bench reports medians, and beside each the share of what the same threads could
-do: of the arithmetic peak measured right after each sample, or of the memory
-bandwidth measured before: of reading, or of updating (y += a*x), which moves
-more since writes do not wait. On a shared machine compare shares, not speeds.`,
-		Args: exactArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if only != "all" && only != "kernels" && only != "train" && only != "serve" {
-				return &usageError{fmt.Errorf("--only %s: want all, kernels, train or serve", only)}
+		Long: `Bench with a MODEL measures prompts (pp512: 512 tokens), generation (tg128) and
+generation for several requests at once (tg128 b8), each -r times, as a table in
+Markdown: tokens/s as mean ± standard deviation and median; gigabytes and
+operations per second; and the share of the floor that weft plan computes, from
+the peak measured right after each sample and the bandwidth measured before and
+after all. --random measures random weights of a published shape, stored as
+--type says. All of it runs through the engine, as served.
+
+Without a MODEL it measures kernels and a training step, and a random model of
+ten million weights: medians, and beside each the share of the arithmetic peak,
+or of the bandwidth of reading, or of updating (y += a*x), which moves more since
+writes do not wait. On a shared machine compare shares, not speeds.`,
+		Example:           "  weft bench out/chat -p 512 -n 128 -t 1,2 -b 1,8,16\n  weft bench --random 1.1b --type q4_k_m -r 3",
+		Args:              optionalArg("MODEL"),
+		ValidArgsFunction: modelArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			arg, err := b.subject(args, only)
+			if err == nil {
+				err = b.validate()
 			}
-			if each <= 0 {
-				return &usageError{fmt.Errorf("--each is %v, want a positive time", each)}
+			switch {
+			case err != nil:
+			case only != "all" && only != "kernels" && only != "train" && only != "serve":
+				err = fmt.Errorf("--only %s: want all, kernels, train or serve", only)
+			case each <= 0:
+				err = fmt.Errorf("--each is %v, want a positive time", each)
 			}
-			if dir != "" { // a typo should not cost the measurements before it
-				if _, err := findModel(dir); err != nil {
-					return err
-				}
-			}
-			var all []measurement
-			bar := e.progress("bench")
-			show := func(m measurement) { all = append(all, m); bar.set(len(all), benchLines, m.Name) }
-			err := e.bench(cmd.Context(), only, dir, each, show)
-			bar.end()
 			if err != nil {
-				return err
+				return &usageError{err}
 			}
-			return e.printBench(all)
+			if arg != "" || b.random != "" {
+				only = "serve"
+			}
+			return e.bench(cmd.Context(), only, arg, each, b)
 		},
 	}
-	modelFlag(c, &dir, "model", "model for the serving part (default: random weights, about 10M)")
-	c.Flags().DurationVar(&each, "each", 300*time.Millisecond, "time per measurement")
-	c.Flags().StringVar(&only, "only", "all", "all, kernels, train or serve")
+	f := c.Flags()
+	f.DurationVar(&each, "each", 300*time.Millisecond, "time per measurement of a kernel")
+	f.StringVar(&only, "only", "all", "without a MODEL: all, kernels, train or serve")
+	f.IntSliceVarP(&b.prompts, "prompt", "p", nil, "tokens of prompts (default 512, less where the context is smaller)")
+	f.IntSliceVarP(&b.tokens, "generate", "n", nil, "tokens to generate (default 128, less where the context is smaller)")
+	f.IntSliceVarP(&b.batches, "batch", "b", []int{1}, "requests that generate side by side")
+	f.IntSliceVarP(&b.threads, "threads", "t", nil, "worker threads, several to compare (default: all cores)")
+	f.IntVarP(&b.repeats, "repeat", "r", 5, "times that each test of a model is run")
+	f.StringVar(&b.random, "random", "", "random weights of a shape instead of a MODEL: "+strings.Join(shapeNames(), ", "))
+	f.StringVar(&b.kind, "type", "", "how random weights are stored, as Q8_0 or Q4_K_M (default F32)")
+	f.IntVar(&b.chunk, "chunk", 0, "tokens of a prompt per step, as of weft serve (default 256)")
 	return c
 }
 
 // benchLines is about how many lines a whole run prints, for the bar.
-const benchLines = 49
+const benchLines = 47
 
-func (e *env) bench(ctx context.Context, only, dir string, each time.Duration, show func(measurement)) error {
-	pool := e.pool()
-	defer pool.Close()
-	if only == "all" || only == "kernels" {
-		pools := []*par.Pool{par.New(1)}
-		if pool.Size() > 1 {
-			pools = append(pools, pool)
+// bench runs the parts that are wanted, and prints them all.
+func (e *env) bench(ctx context.Context, only, arg string, each time.Duration, b *modelBench) error {
+	var out benched
+	bar := e.progress("bench")
+	show := func(m measurement) {
+		out.Kernels = append(out.Kernels, m)
+		bar.set(len(out.Kernels), benchLines, m.Name)
+	}
+	err := e.benchParts(ctx, only, each, b.threads, show)
+	if err == nil && (only == "all" || only == "serve") {
+		if arg == "" && b.random == "" {
+			b.random = "11m"
 		}
-		for _, p := range pools {
-			if err := benchKernels(ctx, measureRoofline(p), each, show); err != nil {
+		done, tests := len(out.Kernels), b.tests()
+		err = b.run(ctx, e, arg, func(r benchRow) {
+			out.Model = append(out.Model, r)
+			bar.set(done+len(out.Model), done+tests, fmt.Sprintf("%s, %d threads", r.Test, r.Threads))
+		})
+	}
+	bar.end()
+	if err != nil {
+		return err
+	}
+	return out.print(e)
+}
+
+// benchParts measures kernels on each number of threads, one and all by
+// default, and training on the most.
+func (e *env) benchParts(ctx context.Context, only string, each time.Duration, threads []int, show func(measurement)) error {
+	most := par.New(e.threads)
+	defer most.Close()
+	if len(threads) == 0 {
+		threads = slices.Compact([]int{1, most.Size()})
+	}
+	if only == "all" || only == "kernels" {
+		for _, n := range threads {
+			pool := par.New(n)
+			err := benchKernels(ctx, measureRoofline(pool), each, show)
+			pool.Close()
+			if err != nil {
 				return err
 			}
 		}
 	}
 	if only == "all" || only == "train" {
-		if err := benchTraining(ctx, measureRoofline(pool), each, show); err != nil {
-			return err
-		}
-	}
-	if only == "all" || only == "serve" {
-		return benchServing(ctx, measureRoofline(pool), dir, each, show)
+		return benchTraining(ctx, measureRoofline(most), each, show)
 	}
 	return nil
 }
 
-func (e *env) printBench(all []measurement) error {
-	if e.json {
-		return json.NewEncoder(e.out).Encode(all)
-	}
-	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
+func printMeasurements(out io.Writer, all []measurement) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "what\tthreads\tspeed\tshare\tof\t")
 	for _, m := range all {
 		share := ""
@@ -232,7 +271,7 @@ func benchKernels(ctx context.Context, r roofline, each time.Duration, show func
 // against the bandwidth, as generation has it, and many against the peak of
 // the instructions that they consist of.
 func benchIntegers(r roofline, each time.Duration, random func(int) []float32, show func(measurement)) {
-	const n, k, rows = 5632, 2048, 512
+	const n, k, rows, many = 2048, 2048, 512, 65536 // the many do not fit a cache
 	x, y := kernel.Matrix{Data: random(rows * k), Stride: k}, make([]float32, rows*n)
 	for _, f := range []quant.Format{quant.Q8_0, quant.Q4_0, quant.Q4_K} {
 		stride, _ := f.RowBytes(k)
@@ -247,9 +286,9 @@ func benchIntegers(r roofline, each time.Duration, random func(int) []float32, s
 			}
 			return w
 		}
-		tall, w := pack(16*n), pack(n)
-		show(r.memory(fmt.Sprintf("matrix-vector %dx%d, %s", 16*n, k, f), float64(tall.Bytes()), each, func() {
-			kernel.GemmInt(r.pool, y, 16*n, x, tall, 1)
+		tall, w := pack(many), pack(n)
+		show(r.memory(fmt.Sprintf("matrix-vector %dx%d, %s", many, k, f), float64(tall.Bytes()), each, func() {
+			kernel.GemmInt(r.pool, y, many, x, tall, 1)
 		}))
 		line := r.arithmetic(fmt.Sprintf("product %dx%dx%d, %s", rows, n, k, f), 2*rows*n*k, each, func() {
 			kernel.GemmInt(r.pool, y, n, x, w, rows)

@@ -7,12 +7,9 @@ import (
 
 	"weft/compute/op"
 	"weft/compute/tensor"
-	"weft/infer/engine"
-	"weft/infer/sample"
 	"weft/model"
 	"weft/model/llama"
 	"weft/model/nn"
-	"weft/model/zoo"
 	"weft/train"
 	"weft/train/optim"
 )
@@ -69,74 +66,4 @@ func trainingStep(m model.Model, r roofline, seq, rows int) func() {
 		pass.Backward()
 		adam.Step(1e-4, adam.Norm())
 	}
-}
-
-// benchServing measures prompts and generation through the engine.
-func benchServing(ctx context.Context, r roofline, dir string, each time.Duration, show func(measurement)) error {
-	note := "random weights, speed only"
-	var m model.Model = llama.New(benchConfig(), tensor.NewRNG(1))
-	if dir != "" {
-		l, err := findModel(dir)
-		if err != nil {
-			return err
-		}
-		if m, err = zoo.LoadServing(l.files); err != nil {
-			return hintFiles(err)
-		}
-		note = dir
-	}
-	info := m.Info()
-	prompt := min(512, info.Context/2)
-	eng := engine.New(m, engine.Options{Pool: r.pool, MaxBatch: 16})
-	defer eng.Close()
-
-	// Forward only, and only the last row is projected to the vocabulary.
-	head := 2 * float64(info.Dim) * float64(info.Vocab)
-	flop := (train.FlopsPerToken(m, prompt)/3-head)*float64(prompt) + head
-	seed := uint64(0) // another prompt each time: none is in the prefix cache
-	line := r.compute(fmt.Sprintf("prefill, %d tokens", prompt), flop, each, func() {
-		seed++
-		_, _ = generate(ctx, eng, engine.Request{Prompt: randomIDs(prompt, info.Vocab, seed), MaxTokens: 1, Logprobs: -1})
-	})
-	line.Note = fmt.Sprintf("%.0f tokens/s; %s", line.Value*1e9*float64(prompt)/flop, note)
-	show(line)
-
-	tokens := min(128, info.Context/2)
-	for _, batch := range []int{1, 4, 16} {
-		perToken := float64(nn.Bytes(m)) // bytes of weights, read once for the whole batch
-		line := r.memory(fmt.Sprintf("decode, batch %d", batch), perToken*float64(tokens), each, func() {
-			generateBatch(ctx, eng, batch, tokens, info.Vocab)
-		})
-		line.Note = fmt.Sprintf("%.0f tokens/s; %s", float64(batch)*line.Value*1e9/perToken, note)
-		show(line)
-	}
-	return ctx.Err()
-}
-
-// generateBatch runs batch requests of a short prompt side by side.
-func generateBatch(ctx context.Context, eng *engine.Engine, batch, tokens, vocab int) {
-	done := make(chan struct{})
-	for i := range batch {
-		go func() {
-			_, _ = generate(ctx, eng, engine.Request{
-				Prompt: randomIDs(8, vocab, uint64(i)), MaxTokens: tokens, Logprobs: -1, Params: sample.Params{},
-			})
-			done <- struct{}{}
-		}()
-	}
-	for range batch {
-		<-done
-	}
-}
-
-// generate runs one request to its end and returns its ids.
-func generate(ctx context.Context, eng *engine.Engine, r engine.Request) ([]int32, error) {
-	var ids []int32
-	for t, err := range eng.Generate(ctx, r) {
-		if err != nil {
-			return ids, err
-		}
-		ids = append(ids, t.ID)
-	}
-	return ids, nil
 }

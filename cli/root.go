@@ -144,7 +144,7 @@ func (e *env) root() *cobra.Command {
 		c.GroupID = "life"
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{e.templateCmd(), e.logitsCmd(), e.benchCmd(), e.doctorCmd(), e.versionCmd()} {
+	for _, c := range []*cobra.Command{e.templateCmd(), e.logitsCmd(), e.planCmd(), e.benchCmd(), e.loadCmd(), e.doctorCmd(), e.versionCmd()} {
 		c.GroupID = "look"
 		root.AddCommand(c)
 	}
@@ -180,6 +180,16 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 		}
 		if len(args) > len(names) {
 			return &usageError{fmt.Errorf("%s: unexpected argument %q (usage: %s)", name, args[len(names)], cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
+// optionalArg takes one argument or none.
+func optionalArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return exactArgs(name)(cmd, args)
 		}
 		return nil
 	}

@@ -84,5 +84,5 @@ func (t *tour) machine() error {
 	if err := t.run("doctor"); err != nil {
 		return err
 	}
-	return t.run("bench", "--only", "serve", "--model", upModel, "--each", t.pick("300ms", "1ms"))
+	return t.run("bench", upModel, "-p", t.pick("256", "16"), "-n", t.pick("64", "4"), "-r", t.pick("3", "1"))
 }

@@ -266,7 +266,7 @@ func (o *Options) feed(ctx context.Context, p point, jobs []Job, start time.Time
 // calibrate asks how many tokens the server makes of plain words: two prompts of
 // one token to generate. They warm up the server as well.
 func calibrate(ctx context.Context, c *Client, r *Report) (Words, error) {
-	const few, many = 16, 64
+	const few, many = 8, 24            // short, for models of little context
 	o := Options{Seed: math.MaxUint64} // words that no step sends
 	var in [2]int
 	for i, n := range []int{few, many} {

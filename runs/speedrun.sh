@@ -24,7 +24,7 @@ $weft train "$out/world.txt" --tokenizer "$out/tokenizer.json" --depth 4 --dim 1
 $weft tune sft --base "$out/base" --data "$out/chats.jsonl" --lr 0.002 --steps 250 --out "$out/chat"
 
 # 5. Numbers: arithmetic, training and serving speed, each with its share of the roofline.
-$weft bench --model "$out/chat"
+$weft bench "$out/chat"
 
 # 6. Talk to it (serve it with: weft serve "$out/chat").
 printf 'Who are you?\n' | $weft chat "$out/chat" --temperature 0 --max-tokens 60
