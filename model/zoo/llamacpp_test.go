@@ -58,7 +58,7 @@ func TestLlamaCpp(t *testing.T) {
 	}
 	for _, mix := range zoo.MixNames() {
 		g, _ := export(t, m, mapfile.Dir(dir), mix)
-		got, err := zoo.LoadServing(g)
+		got, err := zoo.LoadFS(g) // with float32 products: TestGGUFFormats holds serving against them
 		if err != nil {
 			t.Fatal(err)
 		}
