@@ -154,7 +154,7 @@ func (e *env) root() *cobra.Command {
 const rootLong = `weft is one binary for the whole life of a language model.
 
   weft up                       the model inside this program, served: chat page and API
-  weft tour                     every area at work, in two minutes, offline
+  weft tour                     every area at work, in about a minute, offline
   weft train data.txt           tokenizer + pretraining, with held-out bits per byte
   weft tune sft --data x.jsonl  supervised fine-tuning on chats
   weft serve DIR                OpenAI-compatible API for a model folder
