@@ -15,6 +15,7 @@ import (
 
 	"weft/internal/atomicfile"
 	"weft/model"
+	"weft/model/weights/gguf"
 	"weft/model/zoo"
 )
 
@@ -134,10 +135,10 @@ func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
 }
 
 // exportGGUF writes a model, with what else is in its folder, as one file.
-func (e *env) exportGGUF(l *loaded, m model.Model, path string, mix zoo.Mix) (exported, error) {
+func (e *env) exportGGUF(l *loaded, m model.Model, path string, mix zoo.Mix, meta ...gguf.KV) (exported, error) {
 	pool := e.pool()
 	defer pool.Close()
-	saved, err := zoo.SaveGGUF(path, m, l.files, zoo.GGUFOptions{Mix: mix, Name: l.name, Pool: pool})
+	saved, err := zoo.SaveGGUF(path, m, l.files, zoo.GGUFOptions{Mix: mix, Name: l.name, Pool: pool, Meta: meta})
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: is there a folder %s?", err, filepath.Dir(path))
 	}

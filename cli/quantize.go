@@ -19,6 +19,7 @@ import (
 	"weft/text/corpus"
 	"weft/text/template"
 	"weft/train"
+	"weft/train/ptq"
 )
 
 // beside lists the files of a model folder, apart from weights and config, that
@@ -39,11 +40,15 @@ type quantized struct {
 	BPBBefore float64 `json:"bits_per_byte_before,omitempty"`
 	BPBAfter  float64 `json:"bits_per_byte_after,omitempty"`
 
+	Method string      `json:"method,omitempty"` // of a GGUF
+	Cost   *ptq.Report `json:"cost,omitempty"`   // on --text
+
 	Notes []string `json:"notes,omitempty"` // what the file cannot say
 }
 
 func (e *env) quantizeCmd() *cobra.Command {
 	var out, mix, text string
+	var r rounding
 	c := &cobra.Command{
 		Use:   "quantize MODEL --out DIR|FILE.gguf",
 		Short: "Store a model's matrices in 8 bits or fewer: a quarter of the size, or less",
@@ -56,18 +61,23 @@ Q8_0, in an ordinary model.safetensors (docs/format/q8.md). A name that ends in
 .gguf gets a GGUF in any --type (docs/format/gguf.md), with its tokenizer and chat
 template inside.
 
-With --text it also measures what that costs: bits per byte of the text, before
-and after.`,
+--method says how values of a GGUF are rounded; those better than rtn read --calibrate
+text first (docs/QUANTIZATION.md).
+
+With --text it also measures what that costs, against the model: bits per byte,
+perplexity, KL divergence and how often both have the same most probable token, with
+95 % intervals; the file says so too. Take text that is not calibrated on. --compare
+does so for every method and writes nothing.`,
 		Example: "  weft quantize out/chat --out out/chat-q8 --text held-out.txt\n" +
-			"  weft quantize out/chat --out chat.gguf --type q4_k_m",
+			"  weft quantize out/chat --out chat.gguf --type q4_k_m --method gptq --calibrate train.txt --text held-out.txt",
 		Args:              exactArgs("MODEL"),
 		ValidArgsFunction: modelArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if out == "" {
+			if out == "" && !r.compare {
 				return &usageError{errors.New("quantize: --out is missing: name the folder, or the .gguf, to write")}
 			}
-			q, err := e.quantize(cmd.Context(), args[0], out, mix, text)
-			if err != nil {
+			q, err := e.quantize(cmd.Context(), args[0], out, mix, text, &r)
+			if err != nil || r.compare {
 				return err
 			}
 			return e.printQuantized(q)
@@ -75,23 +85,38 @@ and after.`,
 	}
 	c.Flags().StringVarP(&out, "out", "o", "", "folder, or file that ends in .gguf, to write")
 	mixFlag(c, &mix)
-	c.Flags().StringVar(&text, "text", "", "text or jsonl `file` to measure bits per byte on, before and after")
+	c.Flags().StringVar(&text, "text", "", "text or jsonl `file` to measure on what it costs")
+	r.register(c)
 	return c
 }
 
-func (e *env) quantize(ctx context.Context, arg, out, mix, text string) (q quantized, err error) {
+func (e *env) quantize(ctx context.Context, arg, out, mix, text string, r *rounding) (q quantized, err error) {
 	q.Path = out
 	kind, err := zoo.ParseMix(mix)
-	single := strings.HasSuffix(out, ggufEnd)
+	single := r.compare || strings.HasSuffix(out, ggufEnd)
 	if err == nil && !single && !strings.EqualFold(mix, "q8_0") {
 		err = fmt.Errorf("a folder stores 8 bits only: for %s let --out end in %s", mix, ggufEnd)
 	}
 	if err != nil {
 		return q, &usageError{fmt.Errorf("quantize: --type: %w", err)}
 	}
+	if err := r.check(single, text); err != nil {
+		return q, err
+	}
+	if text != "" { // before much is read, and anything written
+		for _, err := range corpus.Documents(text) {
+			if err != nil {
+				return q, err
+			}
+			break
+		}
+	}
 	l, err := loadWith(arg, zoo.LoadFS) // float32, to be saved
 	if err != nil {
 		return q, err
+	}
+	if r.compare {
+		return q, e.compareMethods(ctx, l, kind, r, text)
 	}
 	if same(arg, out) && !l.embedded {
 		return q, fmt.Errorf("quantize: --out %s is the model's own place: name another one, so that the weights stay", out)
@@ -99,36 +124,30 @@ func (e *env) quantize(ctx context.Context, arg, out, mix, text string) (q quant
 	if q.Before, err = weightBytes(l.files); err != nil {
 		return q, err
 	}
-	if text != "" {
-		if q.BPBBefore, err = e.bitsPerByte(ctx, l, l.model, text); err != nil {
-			return q, err
-		}
-	}
 	if single {
-		x, err := e.exportGGUF(l, l.model, out, kind)
-		if q.After, q.Notes = x.Bytes, x.Notes; err != nil {
-			return q, err
-		}
-	} else if err := l.saveQ8(out, &q.After); err != nil {
-		return q, err
+		return q, e.writeRounded(ctx, l, &q, kind, r, text)
 	}
-	if text == "" {
-		return q, nil
+	if err := l.saveQ8(out, &q.After, nil); err != nil || text == "" {
+		return q, err
 	}
 	m, err := zoo.Load(out)
 	if err != nil {
 		return q, err
 	}
-	q.BPBAfter, err = e.bitsPerByte(ctx, l, m, text)
-	return q, err
+	pool := e.pool()
+	defer pool.Close()
+	if err := e.measure(ctx, l, &q, m, text, pool); err != nil {
+		return q, err
+	}
+	return q, l.saveQ8(out, &q.After, q.Cost.Text(r.options.Method)) // again, saying so
 }
 
 // saveQ8 writes a folder in 8 bits, and says how large its weights are.
-func (l *loaded) saveQ8(out string, size *int64) error {
+func (l *loaded) saveQ8(out string, size *int64, meta map[string]string) error {
 	if err := copyFiles(l.files, out); err != nil {
 		return err
 	}
-	err := zoo.SaveQ8(out, l.model, nil)
+	err := zoo.SaveQ8(out, l.model, meta)
 	if err == nil {
 		*size, err = weightBytes(os.DirFS(out))
 	}
@@ -183,9 +202,9 @@ func copyFiles(from fs.FS, to string) error {
 // scoreContext is the longest context, in tokens, that a text is scored with.
 const scoreContext = 512
 
-// bitsPerByte scores a text with a model, documents between the markers that
-// pretraining puts there.
-func (e *env) bitsPerByte(ctx context.Context, l *loaded, m model.Model, path string) (float64, error) {
+// dataset is a text as tokens, documents between the markers that pretraining
+// puts there.
+func (l *loaded) dataset(ctx context.Context, path string) (*corpus.Dataset, error) {
 	var o corpus.ShardOptions
 	tmpl := l.tmpl
 	if tmpl == nil {
@@ -194,7 +213,12 @@ func (e *env) bitsPerByte(ctx context.Context, l *loaded, m model.Model, path st
 	if tmpl != nil {
 		o.Begin, o.End = tmpl.BOS(), tmpl.DocumentEnd()
 	}
-	data, err := corpus.Build(ctx, l.tok, corpus.Documents(path), o)
+	return corpus.Build(ctx, l.tok, corpus.Documents(path), o)
+}
+
+// bitsPerByte scores a text with a model.
+func (e *env) bitsPerByte(ctx context.Context, l *loaded, m model.Model, path string) (float64, error) {
+	data, err := l.dataset(ctx, path)
 	if err != nil {
 		return 0, err
 	}
@@ -219,8 +243,8 @@ func (e *env) printQuantized(q quantized) error {
 	for _, note := range q.Notes {
 		fmt.Fprintf(e.out, "  note: %s\n", note)
 	}
-	if q.BPBBefore > 0 {
-		fmt.Fprintf(e.out, "bits per byte %.4f -> %.4f (%+.2f %%)\n", q.BPBBefore, q.BPBAfter, 100*(q.BPBAfter/q.BPBBefore-1))
+	if q.Cost != nil {
+		e.printCost(q.Cost)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type GGUFOptions struct {
 	Mix  Mix       // formats of the matrices; f32
 	Name string    // general.name, where the model does not come from a GGUF that has one; none
 	Pool *par.Pool // encodes; one thread
+	Meta []gguf.KV // more metadata; none
 }
 
 // Saved is what SaveGGUF wrote.
@@ -105,7 +106,7 @@ func (s *saver) metadata() ([]gguf.KV, error) {
 	if s.Mix.plain.BlockLen() > 1 {
 		meta = append(meta, gguf.KV{Key: "general.quantization_version", Value: uint32(2)})
 	}
-	meta = append(meta, shape...)
+	meta = append(append(meta, shape...), s.Meta...)
 	if again {
 		return append(meta, g.passOn(meta)...), nil
 	}
@@ -223,12 +224,7 @@ func idsOf(v any) (ids []uint32) {
 
 // sources are the weights, in the order of Walk.
 func (s *saver) sources() ([]gguf.Source, error) {
-	tied := true
-	s.model.Walk(func(l nn.Leaf) {
-		if l.GGUF == "output.weight" {
-			tied = l.Tied
-		}
-	})
+	tied := tiedHead(s.model)
 	var all []gguf.Source
 	odd := map[string][]string{} // matrices that got another format, by format
 	for _, p := range nn.Params(s.model) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"weft/compute/quant"
+	"weft/model"
+	"weft/model/nn"
 )
 
 // Mix says which block format each matrix of a GGUF gets: nearly all of them
@@ -69,6 +71,31 @@ func (m Mix) format(name string, layers, cols int, tied bool) (f quant.Format, o
 		f = fallback(f)
 	}
 	return f, ok
+}
+
+// Formats says in which format SaveGGUF stores each parameter of a model, by its
+// GGUF name. What rests in that format already is stored as it is.
+func (m Mix) Formats(of model.Model) map[string]quant.Format {
+	tied, layers := tiedHead(of), of.Info().Layers
+	all := map[string]quant.Format{}
+	for _, p := range nn.Params(of) {
+		all[p.GGUF] = quant.F32
+		if p.Decay { // a matrix
+			all[p.GGUF], _ = m.format(p.GGUF, layers, p.Value.Cols, tied)
+		}
+	}
+	return all
+}
+
+// tiedHead says whether the embedding is the output matrix too.
+func tiedHead(m model.Model) bool {
+	tied := true
+	m.Walk(func(l nn.Leaf) {
+		if l.GGUF == "output.weight" {
+			tied = l.Tied
+		}
+	})
+	return tied
 }
 
 // moreBits chooses the first and last eighth of the layers, and every third
