@@ -25,9 +25,7 @@ type mergeTable struct {
 	// small has the ranks of pairs of ids below 256, which are the bytes in most
 	// vocabularies of bytes.
 	small *[1 << 16]int32
-	// growing says that a merge comes behind those that make its two tokens, as in
-	// every list that training gives.
-	growing bool
+	early []bool // by rank: the merge may make a pair of a lower rank
 }
 
 // newMergeTable returns the table of a list of merges, which it keeps. Of two
@@ -53,26 +51,32 @@ func newMergeTable(merges []merge) *mergeTable {
 		}
 		m.places[i] = uint32(h)&^m.rank | uint32(rank+1)
 	}
-	m.growing = growing(merges)
+	m.early = early(merges)
 	return m
 }
 
-// growing says whether every merge comes behind all that make its two tokens.
-func growing(merges []merge) bool {
-	var last []int32 // by id: the last merge that makes it, plus one
-	for rank, g := range merges {
-		if more := int(g.into) + 1 - len(last); more > 0 {
-			last = append(last, make([]int32, more)...)
+// early lists, by rank, the merges whose token is part of a merge of a lower
+// rank, or of the same. Training gives none, but vocabularies with tokens put in
+// by hand have some.
+func early(merges []merge) []bool {
+	var lowest []int32 // by id: the first merge that it is part of, plus one
+	note := func(id int32, rank int) {
+		if more := int(id) + 1 - len(lowest); more > 0 {
+			lowest = append(lowest, make([]int32, more)...)
 		}
-		last[g.into] = int32(rank + 1)
-	}
-	late := func(id int32, rank int) bool { return int(id) < len(last) && int(last[id]) > rank }
-	for rank, g := range merges {
-		if late(g.left, rank) || late(g.right, rank) {
-			return false
+		if lowest[id] == 0 {
+			lowest[id] = int32(rank + 1)
 		}
 	}
-	return true
+	for rank, g := range merges {
+		note(g.left, rank)
+		note(g.right, rank)
+	}
+	out := make([]bool, len(merges))
+	for rank, g := range merges {
+		out[rank] = int(g.into) < len(lowest) && lowest[g.into] > 0 && int(lowest[g.into]) <= rank+1
+	}
+	return out
 }
 
 // pairHash mixes two ids: the upper bits are the better ones, then the lower half.
@@ -121,7 +125,7 @@ func (m *mergeTable) apply(ids []int32) []int32 {
 	switch {
 	case n < 2:
 		return ids
-	case n > heapChunk && m.growing:
+	case n > heapChunk:
 		return m.applyBuckets(ids)
 	case n > shortChunk:
 		return m.applyHeap(ids, nil)

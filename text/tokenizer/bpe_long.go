@@ -6,6 +6,11 @@ type buckets struct {
 	ids   []int32
 	links []link
 	first []int32 // by rank: a pair of that rank, as the place of its left token; -1: none
+
+	// While limit is not negative, pairs up to that rank are merged in order: heap
+	// has all of them, and some that are no more.
+	limit int32
+	heap  rankHeap
 }
 
 // link ties a token to its neighbours, and to the pairs in the same bucket as the
@@ -16,14 +21,14 @@ type link struct {
 	rank           int32 // of the pair; noRank: in no bucket
 }
 
-// applyBuckets is apply in time that is linear in the number of ids, for merges
-// that are growing. Then a merge only makes pairs of higher ranks, and the ranks
-// can be gone through once. Merges of one rank do not touch each other, so their
-// order does not matter, unless a token is merged with its like: there a run goes
-// from left to right. It takes 20 bytes for an id.
+// applyBuckets is apply in time that is linear in the number of ids, as long as
+// few merges are early. A merge that is not makes pairs of higher ranks only, so
+// that ranks can be gone through once. Merges of one rank do not touch each
+// other, so their order does not matter, unless a token is merged with its like:
+// there a run goes from left to right. It takes 20 bytes for an id.
 func (m *mergeTable) applyBuckets(ids []int32) []int32 {
 	n := int32(len(ids))
-	b := &buckets{m: m, ids: ids, links: make([]link, n), first: make([]int32, len(m.merges))}
+	b := &buckets{m: m, ids: ids, links: make([]link, n), first: make([]int32, len(m.merges)), limit: -1}
 	for rank := range b.first {
 		b.first[rank] = -1
 	}
@@ -32,6 +37,10 @@ func (m *mergeTable) applyBuckets(ids []int32) []int32 {
 		b.look(i)
 	}
 	for rank, g := range m.merges {
+		if m.early[rank] {
+			b.mergeInOrder(int32(rank))
+			continue
+		}
 		for i := b.first[rank]; i >= 0; i = b.first[rank] {
 			if g.left != g.right {
 				b.merge(i)
@@ -50,6 +59,22 @@ func (m *mergeTable) applyBuckets(ids []int32) []int32 {
 		out = append(out, ids[i])
 	}
 	return out
+}
+
+// mergeInOrder merges the pairs of a rank from left to right, and in between
+// those of lower ranks as they come up.
+func (b *buckets) mergeInOrder(rank int32) {
+	for i := b.first[rank]; i >= 0; i = b.links[i].behind {
+		b.heap.push(uint64(rank)<<32 | uint64(i))
+	}
+	b.limit = rank
+	for len(b.heap) > 0 {
+		top := b.heap.pop()
+		if i := int32(uint32(top)); b.links[i].rank == int32(top>>32) {
+			b.merge(i)
+		}
+	}
+	b.limit = -1
 }
 
 // merge makes one token of that at i and the one behind it.
@@ -84,6 +109,9 @@ func (b *buckets) look(i int32) {
 		b.links[l.behind].before = i
 	}
 	b.first[rank] = i
+	if rank <= b.limit {
+		b.heap.push(uint64(rank)<<32 | uint64(i))
+	}
 }
 
 // leave takes the pair that begins at i out of its bucket.
