@@ -315,8 +315,7 @@ func (r *runner) prefill(ctx context.Context, n int) (float64, error) {
 }
 
 // decode lets batch requests generate side by side and returns how long n
-// tokens of each take while all of them are running: from when the last has its
-// first token to when the first has its last.
+// tokens of each take while all of them are running (see overlap).
 func (r *runner) decode(ctx context.Context, batch, n int) (float64, error) {
 	times := make([][]time.Time, batch) // of every token
 	errs := make(chan error, batch)
@@ -341,15 +340,7 @@ func (r *runner) decode(ctx context.Context, batch, n int) (float64, error) {
 	if failed != nil {
 		return 0, failed
 	}
-	begin, end := times[0][0], times[0][n]
-	for _, t := range times[1:] {
-		if t[0].After(begin) {
-			begin = t[0]
-		}
-		if t[n].Before(end) {
-			end = t[n]
-		}
-	}
+	begin, end := overlap(times)
 	tokens := 0
 	for _, each := range times {
 		for _, t := range each {
@@ -358,10 +349,38 @@ func (r *runner) decode(ctx context.Context, batch, n int) (float64, error) {
 			}
 		}
 	}
-	if tokens == 0 {
-		return 0, fmt.Errorf("bench: of %d requests the first ended before the last began: give more tokens with -n", batch)
-	}
 	return end.Sub(begin).Seconds() * float64(n*batch) / float64(tokens), nil
+}
+
+// overlap is the time while all requests are running, by the times of their
+// tokens. A small model may be done with one before another has begun: then it
+// is the whole time, from the first token to the last.
+func overlap(times [][]time.Time) (begin, end time.Time) {
+	first, last := times[0][0], times[0][len(times[0])-1]
+	begin, end = first, last
+	for _, t := range times[1:] {
+		from, to := t[0], t[len(t)-1]
+		begin, end = later(begin, from), earlier(end, to)
+		first, last = earlier(first, from), later(last, to)
+	}
+	if !end.After(begin) {
+		return first, last
+	}
+	return begin, end
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // printRows shows rows as a table in Markdown.
