@@ -21,6 +21,7 @@ type mergeTable struct {
 	// are not merged from those that are; 0: empty.
 	places []uint32
 	shift  int    // hash bits that places is not indexed by
+	maybe  sieve  // of all pairs in places
 	rank   uint32 // the bits of a place that are a rank
 	// small has the ranks of pairs of ids below 256, which are the bytes in most
 	// vocabularies of bytes.
@@ -32,7 +33,7 @@ type mergeTable struct {
 // merges of one pair the last counts.
 func newMergeTable(merges []merge) *mergeTable {
 	size := bits.Len(uint(max(2*len(merges), 8) - 1))
-	m := &mergeTable{merges: merges, places: make([]uint32, 1<<size), shift: 64 - size,
+	m := &mergeTable{merges: merges, places: make([]uint32, 1<<size), shift: 64 - size, maybe: newSieve(size),
 		rank: 1<<bits.Len(uint(len(merges))) - 1, small: new([1 << 16]int32)}
 	for i := range m.small {
 		m.small[i] = noRank
@@ -43,6 +44,7 @@ func newMergeTable(merges []merge) *mergeTable {
 			continue
 		}
 		h := pairHash(g.left, g.right)
+		m.maybe.add(h)
 		i := h >> m.shift
 		for ; m.places[i] != 0; i = (i + 1) & uint64(len(m.places)-1) {
 			if old := merges[m.places[i]&m.rank-1]; old.left == g.left && old.right == g.right {
@@ -96,6 +98,9 @@ func (m *mergeTable) find(left, right int32) int32 {
 // search is find for any ids, in places.
 func (m *mergeTable) search(left, right int32) int32 {
 	h := pairHash(left, right)
+	if !m.maybe.has(h) {
+		return noRank
+	}
 	for i := h >> m.shift; ; i = (i + 1) & uint64(len(m.places)-1) {
 		p := m.places[i]
 		if p == 0 {

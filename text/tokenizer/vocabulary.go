@@ -14,6 +14,7 @@ type vocabulary struct {
 	// places has ids, plus one, under bits of the hash; 0: empty.
 	places []uint32
 	shift  int        // hash bits that places is not indexed by
+	maybe  sieve      // of all texts in places
 	id     uint32     // the bits of a place that are an id
 	keys   []shortKey // by id; zero for tokens that are not in places
 	long   map[string]int32
@@ -28,7 +29,7 @@ const shortText = 15
 // newVocabulary copies a map with ids below n.
 func newVocabulary(ids map[string]int32, n int) *vocabulary {
 	size := bits.Len(uint(max(2*len(ids), 8) - 1))
-	v := &vocabulary{places: make([]uint32, 1<<size), shift: 64 - size, id: 1<<bits.Len(uint(n)) - 1,
+	v := &vocabulary{places: make([]uint32, 1<<size), shift: 64 - size, maybe: newSieve(size), id: 1<<bits.Len(uint(n)) - 1,
 		keys: make([]shortKey, n), long: map[string]int32{}}
 	for text, id := range ids {
 		if len(text) == 0 || len(text) > shortText {
@@ -37,6 +38,7 @@ func newVocabulary(ids map[string]int32, n int) *vocabulary {
 		}
 		v.keys[id] = keyOf(text)
 		h := v.keys[id].hash()
+		v.maybe.add(h)
 		i := h >> v.shift
 		for v.places[i] != 0 {
 			i = (i + 1) & uint64(len(v.places)-1)
@@ -54,6 +56,9 @@ func (v *vocabulary) find(text string) (int32, bool) {
 	}
 	key := keyOf(text)
 	h := key.hash()
+	if !v.maybe.has(h) {
+		return 0, false
+	}
 	for i := h >> v.shift; ; i = (i + 1) & uint64(len(v.places)-1) {
 		p := v.places[i]
 		if p == 0 {
@@ -66,6 +71,28 @@ func (v *vocabulary) find(text string) (int32, bool) {
 			return id, true
 		}
 	}
+}
+
+// sieve has one bit for each quarter of a place of a hash table, which is set if a
+// hash in the table begins with it: an eighth of the table in memory, which stays
+// near, and most of what is not in the table needs nothing else.
+type sieve struct {
+	words []uint64
+	shift int
+}
+
+// newSieve returns the sieve of a table of 1<<size places.
+func newSieve(size int) sieve { return sieve{make([]uint64, 1<<max(size-4, 0)), 62 - size} }
+
+func (s sieve) add(h uint64) {
+	bit := h >> s.shift
+	s.words[bit>>6] |= 1 << (bit & 63)
+}
+
+// has says false only of hashes that were not added.
+func (s sieve) has(h uint64) bool {
+	bit := h >> s.shift
+	return s.words[bit>>6]>>(bit&63)&1 != 0
 }
 
 // hash mixes a key: the upper bits are the better ones, then the lower half.
