@@ -172,7 +172,7 @@ func trainBeside(t *testing.T, s *served) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(s.bin, "train", "text.txt", "--out", "runs/live", "--vocab", "256", "--template", "none", "--depth", "1", "--dim", "32",
-		"--heads", "2", "--seq", "32", "--batch-tokens", "64", "--steps", "2000000", "--eval-tokens", "512", "--threads", "1")
+		"--heads", "2", "--seq", "32", "--batch-tokens", "1024", "--steps", "200000", "--eval-tokens", "512", "--threads", "1")
 	var log lockedBuffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &log, &log
 	if err := cmd.Start(); err != nil {
