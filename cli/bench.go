@@ -276,7 +276,7 @@ func benchIntegers(r roofline, each time.Duration, random func(int) []float32, s
 	if kernel.Name() == "generic" { // a product of so many would take a minute
 		rows = 16
 	}
-	x, y := kernel.Matrix{Data: random(rows * k), Stride: k}, make([]float32, rows*n)
+	x, y := kernel.Matrix{Data: random(rows * k), Stride: k}, make([]float32, max(rows*n, many))
 	for _, f := range []quant.Format{quant.Q8_0, quant.Q4_0, quant.Q4_K} {
 		stride, _ := f.RowBytes(k)
 		row := make([]byte, stride)
