@@ -35,7 +35,7 @@ func TestPage(t *testing.T) {
 	}
 	walk := func(t *testing.T, script string, env ...string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "node", script)
 		cmd.Dir = filepath.Join(root, "e2e", "page")
@@ -161,7 +161,7 @@ func (c *cutter) Write(b []byte) (int, error) {
 }
 
 // trainBeside trains a little model until the test ends, into the folder that
-// the server looks for runs in.
+// the server looks for runs in. It yields to the server and the browser.
 func trainBeside(t *testing.T, s *served) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(testkit.Root(t), "docs/LOG.md"))
@@ -171,7 +171,7 @@ func trainBeside(t *testing.T, s *served) {
 	if err := os.WriteFile(filepath.Join(s.dir, "text.txt"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(s.bin, "train", "text.txt", "--out", "runs/live", "--vocab", "256", "--template", "none", "--depth", "1", "--dim", "32",
+	cmd := exec.Command("nice", "-n", "19", s.bin, "train", "text.txt", "--out", "runs/live", "--vocab", "256", "--template", "none", "--depth", "1", "--dim", "32",
 		"--heads", "2", "--seq", "32", "--batch-tokens", "1024", "--steps", "200000", "--eval-tokens", "512", "--threads", "1")
 	var log lockedBuffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &log, &log

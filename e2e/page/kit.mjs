@@ -21,7 +21,7 @@ export const dark = { colorScheme: "dark" };
 export async function walk(name, options, fn, expect = []) {
   const context = await browser.newContext({ ...desktop, ...options, acceptDownloads: true });
   const page = await context.newPage(), wrong = [];
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   page.on("console", (m) => {
     if (["error", "warning"].includes(m.type()) && !expect.some((re) => re.test(m.text()))) wrong.push(`console: ${m.text()} (${m.location().url})`);
   });
