@@ -25,6 +25,8 @@ type Span struct {
 	Row int // first row in the batch
 	Len int // rows
 	Pos int // position of the first row in its sequence
+
+	Adapter Adapter // what changes the matrices for these rows; nil: nothing
 }
 
 // KV is where attention keeps keys and values between passes. Whoever builds
@@ -52,6 +54,7 @@ type Pass struct {
 	own    []kernel.Block   // scratch of Attend without a KV
 	jobs   []attnJob        // scratch of Attend
 	panels rowsJob          // scratch of Rows
+	groups []adapted        // scratch of Adapt
 }
 
 // New returns a zeroed activation, whose gradient is wanted when the pass

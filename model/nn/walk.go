@@ -21,6 +21,12 @@ type holder interface {
 	Each(fn func(suffix string, p *Param))
 }
 
+// freezer is a Linear that can be packed for serving.
+type freezer interface {
+	Freeze()
+	Thaw()
+}
+
 // Params lists every parameter once, in Walk's order.
 func Params(m Walker) []Named {
 	var all []Named
@@ -62,21 +68,18 @@ func Bytes(m Walker) (n int64) {
 }
 
 // Freeze packs every Dense matrix for serving, the tied head too.
-func Freeze(m Walker) { dense(m, (*Dense).Freeze) }
+func Freeze(m Walker) { matrices(m, freezer.Freeze) }
 
 // Thaw undoes Freeze. Call it after changing weights by hand; a training pass
 // does so by itself.
-func Thaw(m Walker) { dense(m, (*Dense).Thaw) }
+func Thaw(m Walker) { matrices(m, freezer.Thaw) }
 
-func dense(m Walker, fn func(*Dense)) {
-	m.Walk(func(l Leaf) {
-		if l.Linear == nil {
-			return
+func matrices(m Walker, fn func(freezer)) {
+	for _, l := range Linears(m) {
+		if f, ok := (*l.Linear).(freezer); ok {
+			fn(f)
 		}
-		if d, ok := (*l.Linear).(*Dense); ok {
-			fn(d)
-		}
-	})
+	}
 }
 
 // WalkTags visits the leaves of a struct of weights in field order. Fields of
