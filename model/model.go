@@ -36,6 +36,7 @@ type Model interface {
 type State struct {
 	KVHeads, HeadDim int
 	Window           int // 0: all positions
+	Sinks            int // positions at the start that the window never leaves behind; 0
 }
 
 // Info describes a model in numbers.

@@ -13,81 +13,22 @@ const BlockLen = 16
 // (kv+1)*Q/KV share key/value head kv (grouped-query attention, Ainslie 2023).
 type Heads struct{ Q, KV, Dim int }
 
-// BlockFloats is the size of the K half, and of the V half, of a block.
+// BlockFloats is the size of the K half, and of the V half, of a block of float32.
 func (h Heads) BlockFloats() int { return h.KV * h.Dim * BlockLen }
 
-// Block holds BlockLen positions of one layer. K is [KV][Dim][BlockLen], so
-// that a block's scores are the lanes of one vector; V is [KV][BlockLen][Dim].
-type Block struct{ K, V []float32 }
-
-// Store writes one position's key and value rows, each [KV*Dim], into slot.
-func (b Block) Store(slot int, k, v []float32, h Heads) {
-	for kv := range h.KV {
-		kb := b.K[kv*h.Dim*BlockLen:]
-		for d, x := range k[kv*h.Dim : (kv+1)*h.Dim] {
-			kb[d*BlockLen+slot] = x
-		}
-		copy(b.V[(kv*BlockLen+slot)*h.Dim:][:h.Dim], v[kv*h.Dim:])
-	}
-}
-
-// StoreRows writes n positions from pos on, rows of k and v [n, KV*Dim], into
-// blocks, where blocks[i] holds positions i*BlockLen and on. It is Store for
-// each row, faster: whole blocks are transposed.
-func StoreRows(blocks []Block, pos int, k, v []float32, n int, h Heads) {
-	width := h.KV * h.Dim
-	for n > 0 {
-		b, slot := blocks[pos/BlockLen], pos%BlockLen
-		rows := min(n, BlockLen-slot)
-		if rows == BlockLen {
-			for kv := range h.KV {
-				at := kv * h.Dim
-				transposeBlock(b.K[at*BlockLen:(at+h.Dim)*BlockLen], k[at:], width, BlockLen, h.Dim)
-				for i := range BlockLen {
-					copy(b.V[(kv*BlockLen+i)*h.Dim:][:h.Dim], v[i*width+at:])
-				}
-			}
-		} else {
-			for i := range rows {
-				b.Store(slot+i, k[i*width:(i+1)*width], v[i*width:(i+1)*width], h)
-			}
-		}
-		pos, n = pos+rows, n-rows
-		k, v = k[rows*width:], v[rows*width:]
-	}
-}
-
-// transposeBlock sets dst [dim][BlockLen] to the transpose of rows of src,
-// zero where there is no row.
-func transposeBlock(dst, src []float32, stride, rows, dim int) {
-	if rows == BlockLen && dim%8 == 0 {
-		transpose(dst, src[:(BlockLen-1)*stride+dim], stride, dim)
-		return
-	}
-	clear(dst)
-	transposeGeneric(dst, src, stride, rows, dim)
-}
-
-func transposeGeneric(dst, src []float32, stride, rows, dim int) {
-	for i := range rows {
-		for d, x := range src[i*stride : i*stride+dim] {
-			dst[d*BlockLen+i] = x
-		}
-	}
-}
-
 // AttnSpec describes the mask and scale; position j is seen from i when j <= i
-// and, if Window > 0, i-j < Window.
+// and, if Window > 0, i-j < Window or j < Sinks (Xiao 2024).
 type AttnSpec struct {
 	Heads  Heads
 	Scale  float32 // 1/sqrt(Dim) when zero
 	Window int     // 0: unlimited
+	Sinks  int     // positions at the start that a window never leaves behind; 0
 }
 
 // Attend computes softmax(q k^T * scale) v for n query rows of one sequence,
 // at positions pos..pos+n-1, and the query heads of key/value head kv. q and
 // out have rows of Heads.Q*Heads.Dim; blocks[i] holds positions i*BlockLen
-// and on. lse, when not nil, gets the log-sum-exp of each row and query head,
+// and on, all in one type; one that no row sees may be empty. lse, when not nil, gets the log-sum-exp of each row and query head,
 // [n, Heads.Q], for the backward. Memory is O(n) (Dao 2022).
 func Attend(out, q, lse []float32, blocks []Block, n, pos, kv int, s AttnSpec) {
 	s = s.withScale()
@@ -136,10 +77,14 @@ func checkAttend(n int, h Heads, lengths ...int) {
 	}
 }
 
-// sees returns the positions that a query at position i sees: [lo, hi).
-func (s AttnSpec) sees(i int) (lo, hi int) {
+// sees returns the positions that a query at position i sees: [0, sink) and
+// [lo, hi), which do not meet: what would is all in the second.
+func (s AttnSpec) sees(i int) (sink, lo, hi int) {
 	if s.Window > 0 {
 		lo = max(0, i-s.Window+1)
 	}
-	return lo, i + 1
+	if lo <= s.Sinks {
+		return 0, 0, i + 1
+	}
+	return s.Sinks, lo, i + 1
 }

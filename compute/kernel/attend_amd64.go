@@ -87,13 +87,39 @@ func transpose(dst, src []float32, stride, dim int) {
 	}
 }
 
+// hadamard turns a piece of 2^n values in place.
+func hadamard(x []float32) {
+	if level() == generic || len(x) < 8 {
+		hadamardGeneric(x)
+	} else {
+		hadamardAVX2(at(x), len(x))
+	}
+}
+
+// widen writes the first len(dst) values of a head's half, without their scales,
+// into dst; their number is a multiple of 32 for KVQ4, else of 16.
+func (t KVType) widen(dst, words []float32) {
+	words = words[:len(dst)*t.bits()/32]
+	switch t {
+	case KVF16:
+		widenF16AVX2(at(dst), at(words), len(dst))
+	case KVBF16:
+		widenBF16AVX2(at(dst), at(words), len(dst))
+	case KVQ8:
+		widenQ8AVX2(at(dst), at(words), len(dst))
+	case KVQ4:
+		widenQ4AVX2(at(dst), at(words), len(dst))
+	}
+}
+
 // attendScratch is the memory of one attention call.
 type attendScratch struct {
-	score, dscore   [queryRows * tileLen]float32
-	sum             [queryRows * laneFloat]float32
-	max, lse, delta [queryRows]float32
-	lo, width, edge [queryRows]int32
-	mem             []float32
+	score, dscore        [queryRows * tileLen]float32
+	sum                  [queryRows * laneFloat]float32
+	max, lse, delta      [queryRows]float32
+	lo, width, edge      [queryRows]int32
+	keyScale, valueScale [tileLen]float32 // of the tile at hand
+	mem                  []float32
 }
 
 var attendPool = sync.Pool{New: func() any { return new(attendScratch) }}
@@ -107,14 +133,20 @@ func (s *attendScratch) floats(n int) []float32 {
 }
 
 // limits fills in what rows first.. of the call see, m of them; a row is a
-// query head of a position.
-func (s *attendScratch) limits(spec AttnSpec, pos, first, m int) {
+// query head of a position. It is the sinks alone, or all the rest.
+func (s *attendScratch) limits(spec AttnSpec, pos, first, m int, sinks bool) {
 	group := spec.Heads.Q / spec.Heads.KV
 	for r := range m {
-		lo, hi := spec.sees(pos + (first+r)/group)
+		sink, lo, hi := spec.sees(pos + (first+r)/group)
+		if sinks {
+			lo, hi = 0, sink
+		}
 		s.lo[r], s.width[r] = int32(lo), int32(hi-lo)
 	}
 }
+
+// split reports whether sinks are seen apart from the rest.
+func (s AttnSpec) split() bool { return s.Window > 0 && s.Sinks > 0 }
 
 // hi is the position after the last that row r sees.
 func (s *attendScratch) hi(r int) int { return int(s.lo[r] + s.width[r]) }
@@ -128,6 +160,12 @@ type attender struct {
 	spec   AttnSpec
 	q, acc []float32 // [m, Dim]
 	m      int
+
+	kind         KVType // of the blocks
+	stride       int    // floats from value to value of a block
+	tileMem      []float32
+	first        int // block that the tile at hand begins with
+	keys, values [tileLen / BlockLen][]float32
 }
 
 func attend(out, q, lse []float32, blocks []Block, n, pos, kv int, s AttnSpec) {
@@ -138,15 +176,22 @@ func attend(out, q, lse []float32, blocks []Block, n, pos, kv int, s AttnSpec) {
 	h := s.Heads
 	a := attender{attendScratch: attendPool.Get().(*attendScratch), blocks: blocks, kv: kv, spec: s}
 	defer attendPool.Put(a.attendScratch)
+	a.kind = blocks[(pos+n-1)/BlockLen].Type
+	a.stride = a.kind.width(h.Dim)
 	group := h.Q / h.KV
-	mem := a.floats(2 * queryRows * h.Dim)
+	mem := a.floats(2*queryRows*h.Dim + 2*tileLen*a.stride)
+	a.tileMem = mem[2*queryRows*h.Dim:]
 	for first := 0; first < n*group; first += queryRows {
 		a.m = min(queryRows, n*group-first)
 		size := a.m * h.Dim
 		a.q, a.acc = mem[:size], mem[size:2*size]
 		clear(a.acc)
 		for r := range a.m {
-			copy(a.q[r*h.Dim:(r+1)*h.Dim], q[rowStart(first+r, group, kv, h):])
+			row := a.q[r*h.Dim : (r+1)*h.Dim]
+			copy(row, q[rowStart(first+r, group, kv, h):])
+			if a.kind.scaled() {
+				rotate(row)
+			}
 		}
 		a.walk(pos, first)
 		for r := range a.m {
@@ -164,15 +209,28 @@ func rowStart(r, group, kv int, h Heads) int {
 	return (r/group*h.Q + kv*group + r%group) * h.Dim
 }
 
-// walk visits the tiles that any row sees, from the lowest position up.
+// walk visits the tiles that any row sees, sinks first, from the lowest position up.
 func (a *attender) walk(pos, first int) {
-	a.limits(a.spec, pos, first, a.m)
 	clear(a.sum[:a.m*laneFloat])
 	for r := range a.m {
 		a.max[r] = -math.MaxFloat32 // finite, so that no difference is NaN
 	}
+	if a.spec.split() {
+		a.limits(a.spec, pos, first, a.m, true)
+		a.tiles()
+	}
+	a.limits(a.spec, pos, first, a.m, false)
+	a.tiles()
+	j := tileJob{acc: at(a.acc), sum: &a.sum[0], m: a.m, ldacc: 4 * a.spec.Heads.Dim, cols: a.spec.Heads.Dim}
+	j.end()
+}
+
+// tiles visits those within limits. Runs of rows that see the same blocks of a
+// tile go together.
+func (a *attender) tiles() {
 	end := a.hi(a.m - 1)
 	for from := int(a.lo[0]) / tileLen * tileLen; from < end; from += tileLen {
+		a.open(from)
 		for r := 0; r < a.m; {
 			b0, b1 := a.span(from, r)
 			e := a.m
@@ -189,8 +247,33 @@ func (a *attender) walk(pos, first int) {
 			r = e
 		}
 	}
-	j := tileJob{acc: at(a.acc), sum: &a.sum[0], m: a.m, ldacc: 4 * a.spec.Heads.Dim, cols: a.spec.Heads.Dim}
-	j.end()
+}
+
+// open lays out the blocks of the tile at from that any row sees: float32 ones
+// where they are, others widened once for all rows, their scales aside.
+func (a *attender) open(from int) {
+	a.first = from / BlockLen
+	b0, _ := a.span(from, 0)
+	_, b1 := a.span(from, a.m-1)
+	dim := a.spec.Heads.Dim
+	words := a.kind.headWords(dim)
+	size := a.stride * BlockLen
+	for b := b0; b < b1; b++ {
+		i := b - a.first
+		k, v := a.blocks[b].K[a.kv*words:(a.kv+1)*words], a.blocks[b].V[a.kv*words:(a.kv+1)*words]
+		if a.kind == KVF32 {
+			a.keys[i], a.values[i] = k, v
+			continue
+		}
+		mem := a.tileMem[2*i*size : 2*(i+1)*size]
+		a.keys[i], a.values[i] = mem[:size], mem[size:]
+		a.kind.widen(a.keys[i], k)
+		a.kind.widen(a.values[i], v)
+		if a.kind.scaled() {
+			copy(a.keyScale[i*BlockLen:(i+1)*BlockLen], k[words-BlockLen:])
+			copy(a.valueScale[i*BlockLen:(i+1)*BlockLen], v[words-BlockLen:])
+		}
+	}
 }
 
 // span returns the blocks of the tile at from that row r sees some of.
@@ -208,19 +291,29 @@ func (a *attender) tile(from, r, e, b0, b1 int) {
 		a: &a.q[r*dim], ars: 4 * dim, aks: 4, ldb: 4 * BlockLen,
 		m: e - r, n: (b1 - b0) * BlockLen, k: dim, segs: 1,
 	}
-	size := dim * BlockLen
 	for i := range b1 - b0 {
-		p.unit[i] = at(a.blocks[b0+i].K[a.kv*size : (a.kv+1)*size])
+		p.unit[i] = at(a.keys[b0+i-a.first])
 	}
 	p.seg[0] = p.unit[0]
 	p.run()
+	a.rescale(&a.keyScale, r, e, col, p.n)
 	j := tileJob{
 		s: &a.score[r*tileLen], acc: &a.acc[r*dim], max: &a.max[r], sum: &a.sum[r*laneFloat],
 		lo: &a.lo[r], width: &a.width[r], m: e - r, from: from, ldacc: 4 * dim, cols: dim,
 		c: float32(float64(a.spec.Scale) * math.Log2E),
 	}
 	j.softmax()
+	a.rescale(&a.valueScale, r, e, col, p.n)
 	a.weigh(from, r, e, b0, b1)
+}
+
+// rescale multiplies n columns of the scores of rows r..e by their positions'
+// scales. Those of slots that hold nothing may be anything: nobody reads these
+// columns.
+func (a *attender) rescale(scales *[tileLen]float32, r, e, col, n int) {
+	if a.kind.scaled() {
+		scaleColumnsAVX2(&a.score[r*tileLen+col], &scales[col], e-r, n)
+	}
 }
 
 // weigh adds the weighted values of the tile to rows r..e. A row touches only
@@ -232,7 +325,7 @@ func (a *attender) weigh(from, r, e, b0, b1 int) {
 		for x := r; x < e; x++ {
 			lo, hi := max(int(a.lo[x]), b0*BlockLen), min(a.hi(x), (b0+1)*BlockLen)
 			if lo < hi {
-				p := a.values(x, x+1, lo-from)
+				p := a.weights(x, x+1, lo-from)
 				p.segs, p.k = 1, hi-lo
 				p.seg[0] = a.value(lo)
 				p.run()
@@ -242,7 +335,7 @@ func (a *attender) weigh(from, r, e, b0, b1 int) {
 	if b0 == b1 {
 		return
 	}
-	p := a.values(r, e, b0*BlockLen-from)
+	p := a.weights(r, e, b0*BlockLen-from)
 	p.segs, p.k = min(whole1, b1)-b0, BlockLen
 	for i := range b1 - b0 {
 		p.seg[i] = a.value((b0 + i) * BlockLen)
@@ -256,18 +349,17 @@ func (a *attender) weigh(from, r, e, b0, b1 int) {
 	p.run()
 }
 
-// values is the product of the weights of rows r..e, from a column of the tile
+// weights is the product of the weights of rows r..e, from a column of the tile
 // on, with values.
-func (a *attender) values(r, e, col int) product {
+func (a *attender) weights(r, e, col int) product {
 	dim := a.spec.Heads.Dim
 	return product{
 		c: &a.acc[r*dim], ldc: 4 * dim, a: &a.score[r*tileLen+col], ars: 4 * tileLen, aks: 4,
-		ldb: 4 * dim, m: e - r, n: dim, add: 1,
+		ldb: 4 * a.stride, m: e - r, n: dim, add: 1,
 	}
 }
 
 // value is the address of a position's value.
 func (a *attender) value(pos int) *float32 {
-	size := a.spec.Heads.Dim * BlockLen
-	return &a.blocks[pos/BlockLen].V[a.kv*size : (a.kv+1)*size][pos%BlockLen*a.spec.Heads.Dim]
+	return &a.values[pos/BlockLen-a.first][pos%BlockLen*a.stride]
 }

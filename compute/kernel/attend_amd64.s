@@ -4547,3 +4547,257 @@ columns:
 	JNZ        columns
 	VZEROUPPER
 	RET
+
+// func widenF16AVX2(dst *float32, src *float32, n int)
+// Requires: AVX, F16C
+TEXT ·widenF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+values:
+	VCVTPH2PS (CX), Y0
+	VMOVUPS   Y0, (AX)
+	VCVTPH2PS 16(CX), Y0
+	VMOVUPS   Y0, 32(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x40, AX
+	SUBQ      $0x10, DX
+	JNZ       values
+	VZEROUPPER
+	RET
+
+// func widenBF16AVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·widenBF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+values:
+	VPMOVZXWD (CX), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	VPMOVZXWD 16(CX), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, 32(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x40, AX
+	SUBQ      $0x10, DX
+	JNZ       values
+	VZEROUPPER
+	RET
+
+// func widenQ8AVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·widenQ8AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+values:
+	VPMOVSXBD (CX), Y0
+	VCVTDQ2PS Y0, Y0
+	VMOVUPS   Y0, (AX)
+	VPMOVSXBD 8(CX), Y0
+	VCVTDQ2PS Y0, Y0
+	VMOVUPS   Y0, 32(AX)
+	ADDQ      $0x10, CX
+	ADDQ      $0x40, AX
+	SUBQ      $0x10, DX
+	JNZ       values
+	VZEROUPPER
+	RET
+
+// func widenQ4AVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·widenQ4AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VMOVDQU lanes_0f0f0f0f<>+0(SB), X0
+	VMOVUPS lanes_40f00000<>+0(SB), Y1
+
+groups:
+	VMOVDQU   (CX), X2
+	VPSRLW    $0x04, X2, X3
+	VPAND     X0, X3, X3
+	VPAND     X0, X2, X2
+	VPMOVZXBD X2, Y4
+	VCVTDQ2PS Y4, Y4
+	VSUBPS    Y1, Y4, Y4
+	VMOVUPS   Y4, (AX)
+	VPSRLDQ   $0x08, X2, X2
+	VPMOVZXBD X2, Y2
+	VCVTDQ2PS Y2, Y2
+	VSUBPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 32(AX)
+	VPMOVZXBD X3, Y2
+	VCVTDQ2PS Y2, Y2
+	VSUBPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 64(AX)
+	VPSRLDQ   $0x08, X3, X3
+	VPMOVZXBD X3, Y2
+	VCVTDQ2PS Y2, Y2
+	VSUBPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 96(AX)
+	ADDQ      $0x10, CX
+	ADDQ      $+128, AX
+	SUBQ      $0x20, DX
+	JNZ       groups
+	VZEROUPPER
+	RET
+
+DATA lanes_0f0f0f0f<>+0(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+4(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+8(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+12(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+16(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+20(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+24(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+28(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+32(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+36(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+40(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+44(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+48(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+52(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+56(SB)/4, $0x0f0f0f0f
+DATA lanes_0f0f0f0f<>+60(SB)/4, $0x0f0f0f0f
+GLOBL lanes_0f0f0f0f<>(SB), RODATA|NOPTR, $64
+
+DATA lanes_40f00000<>+0(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+4(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+8(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+12(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+16(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+20(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+24(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+28(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+32(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+36(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+40(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+44(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+48(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+52(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+56(SB)/4, $0x40f00000
+DATA lanes_40f00000<>+60(SB)/4, $0x40f00000
+GLOBL lanes_40f00000<>(SB), RODATA|NOPTR, $64
+
+// func scaleColumnsAVX2(s *float32, by *float32, rows int, n int)
+// Requires: AVX
+TEXT ·scaleColumnsAVX2(SB), NOSPLIT, $0-32
+	MOVQ s+0(FP), AX
+	MOVQ by+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ n+24(FP), BX
+	SHLQ $0x02, BX
+
+row:
+	XORQ SI, SI
+
+columns:
+	VMOVUPS (AX)(SI*1), Y0
+	VMULPS  (CX)(SI*1), Y0, Y0
+	VMOVUPS Y0, (AX)(SI*1)
+	VMOVUPS 32(AX)(SI*1), Y0
+	VMULPS  32(CX)(SI*1), Y0, Y0
+	VMOVUPS Y0, 32(AX)(SI*1)
+	ADDQ    $0x40, SI
+	CMPQ    SI, BX
+	JLT     columns
+	ADDQ    $+256, AX
+	DECQ    DX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func hadamardAVX2(x *float32, n int)
+// Requires: AVX
+TEXT ·hadamardAVX2(SB), NOSPLIT, $0-16
+	MOVQ    x+0(FP), AX
+	MOVQ    n+8(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS signs1<>+0(SB), Y0
+	VMOVUPS signs2<>+0(SB), Y1
+	VMOVUPS signs4<>+0(SB), Y2
+	XORQ    DX, DX
+
+eights:
+	VMOVUPS    (AX)(DX*1), Y3
+	VPERMILPS  $0xb1, Y3, Y4
+	VXORPS     Y0, Y3, Y3
+	VADDPS     Y3, Y4, Y3
+	VPERMILPS  $0x4e, Y3, Y4
+	VXORPS     Y1, Y3, Y3
+	VADDPS     Y3, Y4, Y3
+	VPERM2F128 $0x01, Y3, Y3, Y4
+	VXORPS     Y2, Y3, Y3
+	VADDPS     Y3, Y4, Y3
+	VMOVUPS    Y3, (AX)(DX*1)
+	ADDQ       $0x20, DX
+	CMPQ       DX, CX
+	JLT        eights
+	ADDQ       AX, CX
+	MOVQ       $0x00000020, DX
+
+width:
+	LEAQ (AX)(DX*1), SI
+	CMPQ SI, CX
+	JGE  done
+	MOVQ AX, BX
+
+pairs:
+	LEAQ (BX)(DX*1), SI
+	MOVQ SI, DI
+
+pair:
+	VMOVUPS (BX), Y0
+	VMOVUPS (SI), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y2, (SI)
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, SI
+	CMPQ    BX, DI
+	JLT     pair
+	MOVQ    SI, BX
+	CMPQ    BX, CX
+	JLT     pairs
+	SHLQ    $0x01, DX
+	JMP     width
+
+done:
+	VZEROUPPER
+	RET
+
+DATA signs1<>+0(SB)/4, $0x00000000
+DATA signs1<>+4(SB)/4, $0x80000000
+DATA signs1<>+8(SB)/4, $0x00000000
+DATA signs1<>+12(SB)/4, $0x80000000
+DATA signs1<>+16(SB)/4, $0x00000000
+DATA signs1<>+20(SB)/4, $0x80000000
+DATA signs1<>+24(SB)/4, $0x00000000
+DATA signs1<>+28(SB)/4, $0x80000000
+GLOBL signs1<>(SB), RODATA|NOPTR, $32
+
+DATA signs2<>+0(SB)/4, $0x00000000
+DATA signs2<>+4(SB)/4, $0x00000000
+DATA signs2<>+8(SB)/4, $0x80000000
+DATA signs2<>+12(SB)/4, $0x80000000
+DATA signs2<>+16(SB)/4, $0x00000000
+DATA signs2<>+20(SB)/4, $0x00000000
+DATA signs2<>+24(SB)/4, $0x80000000
+DATA signs2<>+28(SB)/4, $0x80000000
+GLOBL signs2<>(SB), RODATA|NOPTR, $32
+
+DATA signs4<>+0(SB)/4, $0x00000000
+DATA signs4<>+4(SB)/4, $0x00000000
+DATA signs4<>+8(SB)/4, $0x00000000
+DATA signs4<>+12(SB)/4, $0x00000000
+DATA signs4<>+16(SB)/4, $0x80000000
+DATA signs4<>+20(SB)/4, $0x80000000
+DATA signs4<>+24(SB)/4, $0x80000000
+DATA signs4<>+28(SB)/4, $0x80000000
+GLOBL signs4<>(SB), RODATA|NOPTR, $32

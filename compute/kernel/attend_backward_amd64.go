@@ -33,7 +33,6 @@ func attendBackward(dq, dk, dv, dout, q, k, v, out, lse []float32, n, kv int, s 
 		g.qFrom = head * h.Dim
 		for first := 0; first < n; first += queryRows {
 			m := min(queryRows, n-first)
-			g.limits(AttnSpec{Heads: Heads{1, 1, h.Dim}, Window: s.Window}, 0, first, m)
 			for r := range m {
 				at := (first+r)*g.qStride + g.qFrom
 				copy(g.q[r*h.Dim:(r+1)*h.Dim], q[at:])
@@ -41,6 +40,12 @@ func attendBackward(dq, dk, dv, dout, q, k, v, out, lse []float32, n, kv int, s 
 				g.lse[r] = lse[(first+r)*h.Q+head] * math.Log2E
 				g.delta[r] = Dot(dout[at:at+h.Dim], out[at:at+h.Dim])
 			}
+			one := AttnSpec{Heads: Heads{1, 1, h.Dim}, Window: s.Window, Sinks: s.Sinks}
+			if one.split() {
+				g.limits(one, 0, first, m, true)
+				g.walk(first, m)
+			}
+			g.limits(one, 0, first, m, false)
 			g.walk(first, m)
 		}
 	}
@@ -77,7 +82,7 @@ func (g *grader) walk(first, m int) {
 				e++
 			}
 			if nb > 0 {
-				g.scores(from, r, e, nb)
+				g.scores(from, r, e, nb, first+r)
 			}
 			r = e
 		}
@@ -95,8 +100,8 @@ func (g *grader) blocks(from, r int) int {
 }
 
 // scores leaves the probabilities of rows r..e and the gradients of their
-// scores in the tile, and adds to dq.
-func (g *grader) scores(from, r, e, nb int) {
+// scores in the tile, and adds to dq, where they begin at row.
+func (g *grader) scores(from, r, e, nb, row int) {
 	dim := g.spec.Heads.Dim
 	p := product{
 		c: &g.score[r*tileLen], ldc: 4 * tileLen, a: &g.q[r*dim], ars: 4 * dim, aks: 4,
@@ -111,7 +116,6 @@ func (g *grader) scores(from, r, e, nb int) {
 		c: float32(float64(g.spec.Scale) * math.Log2E), scale: g.spec.Scale,
 	}
 	j.grad()
-	row := g.hi(r) - 1
 	d := product{
 		c: &g.dq[row*g.qStride+g.qFrom], ldc: 4 * g.qStride, a: &g.dscore[r*tileLen], ars: 4 * tileLen, aks: 4,
 		ldb: 4 * dim, m: e - r, n: dim, k: min(nb*BlockLen, g.n-from), segs: 1, add: 1,

@@ -13,3 +13,5 @@ func attendBackward(dq, dk, dv, dout, q, k, v, out, lse []float32, n, kv int, s 
 func transpose(dst, src []float32, stride, dim int) {
 	transposeGeneric(dst, src, stride, BlockLen, dim)
 }
+
+func hadamard(x []float32) { hadamardGeneric(x) }

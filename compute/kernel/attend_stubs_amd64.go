@@ -48,3 +48,33 @@ func gradTileAVX2(job *byte)
 //
 //go:noescape
 func transposeAVX2(dst *float32, src *float32, stride int, cols int)
+
+// dst[:n] = binary16 at src; n is a positive multiple of 16
+//
+//go:noescape
+func widenF16AVX2(dst *float32, src *float32, n int)
+
+// dst[:n] = bfloat16 at src; n is a positive multiple of 16
+//
+//go:noescape
+func widenBF16AVX2(dst *float32, src *float32, n int)
+
+// dst[:n] = 8-bit integers at src; n is a positive multiple of 16
+//
+//go:noescape
+func widenQ8AVX2(dst *float32, src *float32, n int)
+
+// dst[:n] = 4-bit integers at src, less 7.5; n is a positive multiple of 32
+//
+//go:noescape
+func widenQ4AVX2(dst *float32, src *float32, n int)
+
+// s[r][i] *= by[i] for rows of a tile of scores; n is a positive multiple of 16
+//
+//go:noescape
+func scaleColumnsAVX2(s *float32, by *float32, rows int, n int)
+
+// turns x[:n], n a power of two and at least 8, by the Walsh-Hadamard matrix
+//
+//go:noescape
+func hadamardAVX2(x *float32, n int)

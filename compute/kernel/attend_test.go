@@ -83,17 +83,25 @@ func TestStoreRows(t *testing.T) {
 	})
 }
 
+// visible is the mask as its description says it.
+func visible(s AttnSpec, i, j int) bool {
+	return j <= i && (s.Window == 0 || i-j < s.Window || j < s.Sinks)
+}
+
 // attend64 is the definition, in float64.
 func attend64(q, k, v []float64, total int, s AttnSpec) (out, lse []float64) {
 	h := s.Heads
 	scale := float64(s.withScale().Scale)
 	out, lse = make([]float64, total*h.Q*h.Dim), make([]float64, total*h.Q)
 	for i := range total {
-		lo, hi := s.sees(i)
 		for head := range h.Q {
 			row := (i*h.Q + head) * h.Dim
-			score, top := make([]float64, hi), math.Inf(-1)
-			for j := lo; j < hi; j++ {
+			score, top := make([]float64, i+1), math.Inf(-1)
+			for j := range score {
+				if !visible(s, i, j) {
+					score[j] = math.Inf(-1)
+					continue
+				}
 				key := (j*h.KV + head/(h.Q/h.KV)) * h.Dim
 				for d := range h.Dim {
 					score[j] += q[row+d] * k[key+d] * scale
@@ -101,12 +109,12 @@ func attend64(q, k, v []float64, total int, s AttnSpec) (out, lse []float64) {
 				top = max(top, score[j])
 			}
 			sum := 0.0
-			for j := lo; j < hi; j++ {
+			for j := range score {
 				score[j] = math.Exp(score[j] - top)
 				sum += score[j]
 			}
 			lse[i*h.Q+head] = top + math.Log(sum)
-			for j := lo; j < hi; j++ {
+			for j := range score {
 				val := (j*h.KV + head/(h.Q/h.KV)) * h.Dim
 				for d := range h.Dim {
 					out[row+d] += score[j] / sum * v[val+d]
@@ -267,14 +275,16 @@ func (c *attendCase) backward64(dout []float32) [][]float64 {
 	scale := float64(c.spec.withScale().Scale)
 	grads := [][]float64{make([]float64, len(q)), make([]float64, len(k)), make([]float64, len(v))}
 	for i := range c.total {
-		lo, hi := c.spec.sees(i)
 		for head := range h.Q {
 			row := (i*h.Q + head) * h.Dim
 			delta := 0.0
 			for d := range h.Dim {
 				delta += out[row+d] * float64(dout[row+d])
 			}
-			for j := lo; j < hi; j++ {
+			for j := range i + 1 {
+				if !visible(c.spec, i, j) {
+					continue
+				}
 				key := (j*h.KV + head/(h.Q/h.KV)) * h.Dim
 				s, dp := 0.0, 0.0
 				for d := range h.Dim {
@@ -301,6 +311,7 @@ func TestAttendBackwardAgainstFloat64(t *testing.T) {
 			for _, total := range []int{1, 17, 64, 65, 120 + i} {
 				for _, window := range []int{0, 1, 30} {
 					c := newAttendCase(r, h, total, window, 1)
+					c.spec.Sinks = []int{0, 5, 20}[r.IntN(3)]
 					dout := floats(r, len(c.q), 1)
 					got := c.backward(AttendBackward, dout, 0)
 					plain := c.backward(attendBackwardGeneric, dout, 0)

@@ -93,10 +93,10 @@ func (p *Pass) scratchBlocks(h kernel.Heads) {
 	if cap(p.own) < total {
 		p.own = make([]kernel.Block, total)
 	}
-	own, n := p.own[:total], h.BlockFloats()
+	own, n := p.own[:total], p.KVType.BlockWords(h)
 	mem := p.Arena.Raw(2 * n * total)
 	for i := range own {
-		own[i] = kernel.Block{K: mem[2*n*i : 2*n*i+n], V: mem[2*n*i+n : 2*n*(i+1)]}
+		own[i] = kernel.Block{Type: p.KVType, K: mem[2*n*i : 2*n*i+n], V: mem[2*n*i+n : 2*n*(i+1)]}
 	}
 	for _, s := range p.Spans {
 		c := (s.Len + kernel.BlockLen - 1) / kernel.BlockLen

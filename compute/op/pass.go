@@ -34,7 +34,8 @@ type Span struct {
 type KV interface {
 	// Blocks returns the blocks of one sequence and layer in position order,
 	// at least enough for n positions. The slice is valid until the next call
-	// for the same sequence and layer.
+	// for the same sequence and layer. Blocks that no window sees any more
+	// may be empty.
 	Blocks(layer, seq, n int) []kernel.Block
 }
 
@@ -44,6 +45,7 @@ type KV interface {
 type Pass struct {
 	Spans  []Span        // stay as they are until Backward
 	KV     KV            // nil: attention looks inside the span
+	KVType kernel.KVType // without a KV: how keys and values are rounded, as a KV of that type would; excludes Record
 	Record bool          // keep closures for Backward; excludes KV
 	Remat  bool          // with Record: Checkpoint keeps only its result and runs twice
 	Pool   *par.Pool     // nil: one thread
@@ -69,8 +71,8 @@ func (p *Pass) New(rows, cols int) *tensor.Tensor {
 func (p *Pass) raw(rows, cols int) *tensor.Tensor {
 	t := p.Arena.Tensor(rows, cols)
 	if p.Record {
-		if p.KV != nil {
-			panic("op: a pass that records cannot have a KV cache: train without one, or serve without recording")
+		if p.KV != nil || p.KVType != kernel.KVF32 {
+			panic("op: a pass that records cannot have a KV cache, nor round keys and values: train without, or serve without recording")
 		}
 		t.Grad = []float32{} // wanted, not there yet
 	}

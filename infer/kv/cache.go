@@ -16,8 +16,11 @@ type Options struct {
 	Pages     int         // pages in the pool; must be positive
 	PageLen   int         // positions per page, a multiple of kernel.BlockLen; kernel.BlockLen when 0
 	Watermark int         // pages that Fits keeps free for sequences that run already; 0
+	Chunk     int         // positions that a sequence grows by between two calls of Slide, at most; 256
 	Poison    bool        // fill freed pages with NaN, so that a test sees a stale read; false
 	Disk      DiskOptions // where kept pages go when memory runs out, and at the end; nowhere
+
+	Type kernel.KVType // how keys and values are kept; float32
 }
 
 // Validate names the first option that makes no sense.
@@ -27,6 +30,10 @@ func (o Options) Validate() error {
 		return fmt.Errorf("kv: Pages is %d, want at least 1", o.Pages)
 	case o.PageLen < 0 || o.PageLen%kernel.BlockLen != 0:
 		return fmt.Errorf("kv: PageLen is %d, want a multiple of %d", o.PageLen, kernel.BlockLen)
+	case o.Chunk < 0:
+		return fmt.Errorf("kv: Chunk is %d, want 0 (the default) or more", o.Chunk)
+	case !o.Type.Valid():
+		return fmt.Errorf("kv: Type is %v, want one of %v", o.Type, kernel.KVTypes())
 	case o.Disk.Validate() != nil:
 		return o.Disk.Validate()
 	case o.Watermark < 0 || o.Watermark >= o.Pages:
@@ -35,11 +42,31 @@ func (o Options) Validate() error {
 	return nil
 }
 
+// fill replaces zeros by defaults.
+func (o Options) fill() Options {
+	if o.PageLen == 0 {
+		o.PageLen = kernel.BlockLen
+	}
+	if o.Chunk == 0 {
+		o.Chunk = 256
+	}
+	return o
+}
+
+// PageBytes is the size in bytes of a page of these options, all layers.
+func PageBytes(states []model.State, o Options) (n int64) {
+	for _, s := range states {
+		n += int64(o.Type.BlockWords(kernel.Heads{KV: s.KVHeads, Dim: s.HeadDim})) * 2 * 4
+	}
+	return n * int64(o.fill().PageLen/kernel.BlockLen)
+}
+
 // Cache is a pool of pages and the tables of the sequences that use them.
 type Cache struct {
 	opts    Options
 	layers  []layer
-	page    int // floats per page, all layers
+	span    span
+	page    int // words of 4 bytes per page, all layers
 	slab    []float32
 	release func()
 
@@ -55,7 +82,7 @@ type Cache struct {
 }
 
 // layer is where a layer's blocks lie inside a page: PageLen/BlockLen blocks
-// of K and V halves, half floats each.
+// of K and V halves, half words each.
 type layer struct{ offset, half int }
 
 // sequence is one block table. A slot of Cache.seqs is reused, with its
@@ -64,8 +91,10 @@ type sequence struct {
 	live   bool
 	gen    int
 	length int     // positions
-	pages  []int32 // page of positions i*PageLen and on
+	pages  []int32 // page of positions i*PageLen and on; gone: all windows have passed it
 	blocks [][]kernel.Block
+
+	passed int // positions at the last Slide that gave pages back
 }
 
 // A handle is slot + generation<<slotBits, so that a handle used after Free is
@@ -75,15 +104,13 @@ const slotBits = 24
 // New maps the memory of a cache for a model's layers. Memory is committed by
 // the system as pages are first written.
 func New(states []model.State, o Options) (*Cache, error) {
-	if o.PageLen == 0 {
-		o.PageLen = kernel.BlockLen
-	}
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Cache{opts: o, refs: make([]int32, o.Pages), free: make([]int32, o.Pages), tree: newTree(o)}
+	o = o.fill()
+	c := &Cache{opts: o, span: spanOf(states), refs: make([]int32, o.Pages), free: make([]int32, o.Pages), tree: newTree(o)}
 	for _, s := range states {
-		half := kernel.Heads{KV: s.KVHeads, Dim: s.HeadDim}.BlockFloats()
+		half := o.Type.BlockWords(kernel.Heads{KV: s.KVHeads, Dim: s.HeadDim})
 		c.layers = append(c.layers, layer{offset: c.page, half: half})
 		c.page += 2 * half * o.PageLen / kernel.BlockLen
 	}
@@ -91,14 +118,14 @@ func New(states []model.State, o Options) (*Cache, error) {
 		return nil, fmt.Errorf("kv: the model has no attention state (%d layers)", len(states))
 	}
 	if o.Pages > math.MaxInt/4/c.page {
-		return nil, fmt.Errorf("kv: %d pages of %d floats overflow the address space", o.Pages, c.page)
+		return nil, fmt.Errorf("kv: %d pages of %d words overflow the address space", o.Pages, c.page)
 	}
 	for i := range c.free {
 		c.free[i] = int32(o.Pages - 1 - i) // page 0 on top
 	}
 	var err error
 	if o.Disk.Dir != "" {
-		shape := fmt.Sprint(o.PageLen, c.layers)
+		shape := fmt.Sprint(o.PageLen, o.Type, c.layers)
 		if c.disk, err = openDisk(o.Disk, shape, c.PageBytes()); err != nil {
 			return nil, err
 		}
@@ -130,17 +157,19 @@ func (c *Cache) Pages() (free, cached, total int) { return len(c.free), c.tree.i
 // Loaded is the number of pages that came from disk.
 func (c *Cache) Loaded() uint64 { return c.loaded }
 
-// PageBytes is the size of one page, all layers, in bytes.
+// PageBytes is the size of one page, all layers, in bytes: what keys and values
+// take in the cache's type, scales included.
 func (c *Cache) PageBytes() int { return c.page * 4 }
 
 // need is the number of pages that hold n positions.
 func (c *Cache) need(n int) int { return (n + c.opts.PageLen - 1) / c.opts.PageLen }
 
+// Room is the number of pages, free ones and cached, above the watermark.
+func (c *Cache) Room() int { return len(c.free) + c.tree.idle - c.opts.Watermark }
+
 // Fits reports whether a sequence can grow to n positions and leaves the
 // watermark free.
-func (c *Cache) Fits(seq, n int) bool {
-	return len(c.free)+c.tree.idle-c.lacks(c.seq(seq), n) >= c.opts.Watermark
-}
+func (c *Cache) Fits(seq, n int) bool { return c.Room() >= c.Lacks(seq, n) }
 
 // lacks is the number of pages that a sequence takes to grow to n positions.
 func (c *Cache) lacks(s *sequence, n int) int {
@@ -149,6 +178,23 @@ func (c *Cache) lacks(s *sequence, n int) int {
 		more++
 	}
 	return more
+}
+
+// Lacks is the number of pages that a sequence takes to grow to n positions, at
+// most, if it grows by Chunk and Slide follows it.
+func (c *Cache) Lacks(seq, n int) int {
+	s := c.seq(seq)
+	more := c.lacks(s, n)
+	if c.span.window > 0 {
+		held := len(s.pages)
+		for _, p := range s.pages {
+			if p == gone {
+				held--
+			}
+		}
+		more = min(more, c.span.most(n, c.opts)-held)
+	}
+	return max(0, more)
 }
 
 // shared reports whether the next position falls into a page that others hold.
@@ -211,8 +257,8 @@ func (c *Cache) Grow(seq, n int) error {
 // behind them.
 func (c *Cache) Shrink(seq, n int) {
 	s := c.seq(seq)
-	if n < 0 || n > s.length {
-		panic(fmt.Sprintf("kv: shrink to %d positions of a sequence of %d", n, s.length))
+	if n < s.passed || n > s.length {
+		panic(fmt.Sprintf("kv: shrink to %d positions of a sequence of %d, whose windows have passed %d", n, s.length, s.passed))
 	}
 	c.cut(s, n)
 }
@@ -221,7 +267,9 @@ func (c *Cache) Shrink(seq, n int) {
 func (c *Cache) cut(s *sequence, n int) {
 	keep := c.need(n)
 	for _, p := range s.pages[keep:] {
-		c.drop(p)
+		if p != gone {
+			c.drop(p)
+		}
 	}
 	s.pages, s.length = s.pages[:keep], n
 	for l := range s.blocks {
@@ -268,10 +316,9 @@ func (c *Cache) drop(p int32) {
 	}
 	c.free = append(c.free, p)
 	if c.opts.Poison {
-		nan := float32(math.NaN())
 		data := c.data(p)
 		for i := range data {
-			data[i] = nan
+			data[i] = math.Float32frombits(math.MaxUint32) // NaN in all types
 		}
 	}
 }
@@ -292,14 +339,21 @@ func (c *Cache) unshare(s *sequence, i int) {
 // mapPage writes the blocks of table entry i into the per-layer block lists that
 // Blocks returns.
 func (c *Cache) mapPage(s *sequence, i int) {
-	data, per := c.data(s.pages[i]), c.opts.PageLen/kernel.BlockLen
+	per := c.opts.PageLen / kernel.BlockLen
+	if s.pages[i] == gone {
+		for l := range c.layers {
+			s.blocks[l] = append(s.blocks[l], make([]kernel.Block, per)...)
+		}
+		return
+	}
+	data := c.data(s.pages[i])
 	for l, at := range c.layers {
 		for len(s.blocks[l]) < (i+1)*per {
 			s.blocks[l] = append(s.blocks[l], kernel.Block{})
 		}
 		for b := range per {
 			k := data[at.offset+2*b*at.half:]
-			s.blocks[l][i*per+b] = kernel.Block{K: k[:at.half:at.half], V: k[at.half : 2*at.half : 2*at.half]}
+			s.blocks[l][i*per+b] = kernel.Block{Type: c.opts.Type, K: k[:at.half:at.half], V: k[at.half : 2*at.half : 2*at.half]}
 		}
 	}
 }
@@ -307,15 +361,18 @@ func (c *Cache) mapPage(s *sequence, i int) {
 // Fork opens a sequence that shares the first n positions of another, which
 // has written them. Pages are copied only when either grows into a shared one.
 func (c *Cache) Fork(seq, n int) int {
-	if have := c.seq(seq).length; n < 0 || n > have {
-		panic(fmt.Sprintf("kv: fork at position %d of a sequence of %d", n, have))
+	if s := c.seq(seq); n < s.passed || n > s.length {
+		panic(fmt.Sprintf("kv: fork at position %d of a sequence of %d, whose windows have passed %d", n, s.length, s.passed))
 	}
 	child := c.Alloc()
 	s, t := c.seq(seq), c.seq(child)
 	for _, p := range s.pages[:c.need(n)] {
-		c.hold(t, c.share(p))
+		if p != gone {
+			c.share(p)
+		}
+		c.hold(t, p)
 	}
-	t.length = n
+	t.length, t.passed = n, s.passed
 	return child
 }
 
@@ -324,7 +381,7 @@ func (c *Cache) Fork(seq, n int) int {
 func (c *Cache) Free(seq int) {
 	s := c.seq(seq)
 	c.cut(s, 0)
-	s.live = false
+	s.live, s.passed = false, 0
 	s.gen++
 	c.slots = append(c.slots, seq&(1<<slotBits-1))
 }

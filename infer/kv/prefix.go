@@ -38,6 +38,7 @@ func newTree(o Options) tree {
 // kept in the same space; Len says how long it is. The sequence may end inside
 // a page that it shares with the tree; Grow copies that one.
 func (c *Cache) Match(space string, ids []int32) int {
+	ids = ids[:c.span.whole(len(ids))]
 	handle := c.match(space, ids)
 	if c.disk != nil && c.load(space, handle, ids) {
 		c.Free(handle)
@@ -70,9 +71,14 @@ func (c *Cache) match(space string, ids []int32) int {
 
 // Keep puts the whole pages of a sequence into the tree under their tokens:
 // ids [at most Len] are those of its positions, all written. Pages known
-// already take the place of the sequence's own, which hold the same bits.
+// already take the place of the sequence's own, which hold the same bits. Where all
+// layers have a window, one window is kept at most, and nothing of a sequence that
+// has given pages back.
 func (c *Cache) Keep(space string, seq int, ids []int32) {
 	s, size := c.seq(seq), c.opts.PageLen
+	if ids = ids[:c.span.whole(len(ids))]; s.passed > 0 {
+		return
+	}
 	n := c.tree.roots[space]
 	if n == nil {
 		n = &node{space: space}
@@ -84,6 +90,9 @@ walk:
 		child, common := n.closest(rest)
 		whole := common / size
 		if whole == 0 {
+			if c.forked(s.pages[at:full]) {
+				break
+			}
 			n = c.tree.extend(n, rest)
 			c.give(n, s.pages[at:full])
 			break

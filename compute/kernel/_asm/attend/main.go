@@ -1,5 +1,6 @@
 // Command attend writes ../../attend_amd64.s: the micro-kernel of attention's
-// matrix products, and the passes over tiles of scores between them.
+// matrix products, the passes over tiles of scores between them, and what reads
+// keys and values that are kept in fewer bits.
 package main
 
 import (
@@ -19,6 +20,20 @@ func main() {
 		gradTile(s)
 		transpose(s)
 	}
+	widen("widenF16", "binary16", 32, func(src reg.Register, i int, y reg.VecVirtual) {
+		VCVTPH2PS(mem(src, 16*i), y)
+	})
+	widen("widenBF16", "bfloat16", 32, func(src reg.Register, i int, y reg.VecVirtual) {
+		VPMOVZXWD(mem(src, 16*i), y)
+		VPSLLD(U8(16), y, y)
+	})
+	widen("widenQ8", "8-bit integers", 16, func(src reg.Register, i int, y reg.VecVirtual) {
+		VPMOVSXBD(mem(src, 8*i), y)
+		VCVTDQ2PS(y, y)
+	})
+	widenQ4()
+	scaleColumns()
+	hadamard()
 	Generate()
 }
 
