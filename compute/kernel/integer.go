@@ -15,6 +15,9 @@ type IntFormat uint8
 // The formats; package quant says what their blocks hold.
 const (
 	IntQ4_0 IntFormat = 2
+	IntQ4_1 IntFormat = 3
+	IntQ5_0 IntFormat = 6
+	IntQ5_1 IntFormat = 7
 	IntQ8_0 IntFormat = 8
 	IntQ4_K IntFormat = 12
 	IntQ5_K IntFormat = 13
@@ -40,7 +43,7 @@ func (f IntFormat) form() *intForm {
 // ascending k, each element of c is one chain of
 //
 //	c = fma(sum, (scale of the weights)*(scale of the activations), c)
-//	c = fma(-minimum of the weights, sum of the activations, c)   where there is one
+//	c = fma(minimum of the weights, sum of the activations, c)   where there is one
 //
 // so its bits depend on its row of a and its column of b alone: not on m, n,
 // threads or blocking, nor, unlike those of Gemm, on the tier. A block of a

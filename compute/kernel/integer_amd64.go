@@ -16,6 +16,12 @@ func intTile(t tier, f *intForm, x *intArgs) {
 	switch f {
 	case &intForms[IntQ4_0]:
 		tile = q4rows
+	case &intForms[IntQ4_1]:
+		tile = q41rows
+	case &intForms[IntQ5_0]:
+		tile = q5rows
+	case &intForms[IntQ5_1]:
+		tile = q51rows
 	case &intForms[IntQ4_K]:
 		tile = k4rows
 	case &intForms[IntQ5_K]:

@@ -16,6 +16,24 @@ func q8rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, 
 //go:noescape
 func q4rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
 
+// q41rows sets or adds to c [rows, 16*panels] the product of rows <= 6 of activations and panels of weights,
+// 32*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.
+//
+//go:noescape
+func q41rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+
+// q5rows sets or adds to c [rows, 16*panels] the product of rows <= 6 of activations and panels of weights,
+// 32*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.
+//
+//go:noescape
+func q5rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+
+// q51rows sets or adds to c [rows, 16*panels] the product of rows <= 6 of activations and panels of weights,
+// 32*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.
+//
+//go:noescape
+func q51rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+
 // k4rows sets or adds to c [rows, 16*panels] the product of rows <= 6 of activations and panels of weights,
 // 256*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.
 //

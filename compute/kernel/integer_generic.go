@@ -123,6 +123,30 @@ func sumQ4(c *[intCols]float32, w []byte, x unsafe.Pointer) {
 	}
 }
 
+func sumQ4_1(c *[intCols]float32, w []byte, x unsafe.Pointer) {
+	r := (*record8)(x)
+	for j := range c {
+		c[j] = fma(float32(nibbleSum(w[64:], j, r)), half(w[2*j:])*r.scale, c[j])
+		c[j] = fma(half(w[32+2*j:]), r.sum, c[j])
+	}
+}
+
+func sumQ5(c *[intCols]float32, w []byte, x unsafe.Pointer) {
+	r := (*record8)(x)
+	for j := range c {
+		c[j] = fma(float32(fiveSum(w[32:], j, r)), half(w[2*j:])*r.scale, c[j])
+	}
+}
+
+func sumQ5_1(c *[intCols]float32, w []byte, x unsafe.Pointer) {
+	r := (*record8)(x)
+	for j := range c {
+		d := half(w[2*j:])
+		c[j] = fma(float32(fiveSum(w[64:], j, r)), d*r.scale, c[j])
+		c[j] = fma(half(w[32+2*j:])+float32(16*d), r.sum, c[j])
+	}
+}
+
 // groupOf is block g of 32 values of a superblock in a panel, with the
 // activations that it meets.
 func groupOf(w []byte, x unsafe.Pointer, g, head, size int) (group []byte, r *record8) {
@@ -147,11 +171,7 @@ func sumK5(c *[intCols]float32, w []byte, x unsafe.Pointer) {
 		for j := range c {
 			scale := half(w[2*j:]) * float32(group[j])
 			low := float32(half(w[32+2*j:])*float32(group[16+j])) - float32(16*scale)
-			sum := 2 * (int32(r.bias[0]) + int32(r.bias[1]))
-			for l, a := range r.q {
-				sum += int32(a) * int32(five(group[32:], j, l))
-			}
-			c[j] = fma(float32(sum), scale*r.scale, c[j])
+			c[j] = fma(float32(fiveSum(group[32:], j, r)), scale*r.scale, c[j])
 			c[j] = fma(-low, r.sum, c[j])
 		}
 	}
@@ -176,6 +196,15 @@ func sumK6(c *[intCols]float32, w []byte, x unsafe.Pointer) {
 func nibbleSum(w []byte, col int, r *record8) (sum int32) {
 	for l, a := range r.q {
 		sum += int32(a) * int32(nibble(w, col, l))
+	}
+	return sum
+}
+
+// fiveSum is the sum of weights of 5 bits less 16.
+func fiveSum(w []byte, col int, r *record8) int32 {
+	sum := 2 * (int32(r.bias[0]) + int32(r.bias[1]))
+	for l, a := range r.q {
+		sum += int32(a) * int32(five(w, col, l))
 	}
 	return sum
 }

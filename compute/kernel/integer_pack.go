@@ -41,13 +41,19 @@ type intForm struct {
 //
 //	Q8_0  d [16] float16 | [16 pairs of k][16 columns][2] int8
 //	Q4_0  d [16] float16 | [4][16 columns][4] nibbles, k below and k+16 above
+//	Q4_1  d, m [16] float16 | nibbles as in Q4_0
+//	Q5_0  d [16] float16 | nibbles as in Q4_0 | [16 columns][4] bytes: fifth bits of k, k+4 ... k+28
+//	Q5_1  d, m [16] float16 | nibbles and fifth bits as in Q5_0
 //	Q4_K  d, m [16] float16 | 8 times: a, b [16] bytes | nibbles as in Q4_0
-//	Q5_K  as Q4_K, and after the nibbles [16 columns][4] bytes: fifth bits of k, k+4 ... k+28
+//	Q5_K  as Q4_K, and after the nibbles fifth bits as in Q5_0
 //	Q6_K  d [16] float16 | 8 times: a [2][16] bytes | twice (16 k each):
 //	      [2][16 columns][4] nibbles, k below and k+8 above | [16 columns][4] bytes: 2 bits of k, k+4, k+8, k+12
 var intForms = [...]intForm{
 	IntQ8_0: {IntQ8_0, "Q8_0", 32, 34, 544, []int{0}, true, packQ8, restoreQ8, unpackQ8, sumQ8},
 	IntQ4_0: {IntQ4_0, "Q4_0", 32, 18, 288, []int{0}, false, packQ4, restoreQ4, unpackQ4, sumQ4},
+	IntQ4_1: {IntQ4_1, "Q4_1", 32, 20, 320, []int{0, 2}, false, packQ4_1, restoreQ4_1, unpackQ4_1, sumQ4_1},
+	IntQ5_0: {IntQ5_0, "Q5_0", 32, 22, 352, []int{0}, false, packQ5, restoreQ5, unpackQ5, sumQ5},
+	IntQ5_1: {IntQ5_1, "Q5_1", 32, 24, 384, []int{0, 2}, false, packQ5_1, restoreQ5_1, unpackQ5_1, sumQ5_1},
 	IntQ4_K: {IntQ4_K, "Q4_K", 256, 144, 64 + 8*288, []int{0, 2}, false, packK4, restoreK4, unpackK4, sumK4},
 	IntQ5_K: {IntQ5_K, "Q5_K", 256, 176, 64 + 8*352, []int{0, 2}, false, packK5, restoreK5, unpackK5, sumK5},
 	IntQ6_K: {IntQ6_K, "Q6_K", 256, 210, 32 + 8*416, []int{208}, false, packK6, restoreK6, unpackK6, sumK6},
@@ -196,51 +202,3 @@ func exactHalf(f float32) uint16 {
 	}
 	return h
 }
-
-// d | 32 bytes
-func packQ8(dst, src []byte, col int) {
-	from, to := (*[34]byte)(src), (*[514]byte)(dst[2*col:])
-	for p := 0; p < len(from); p += 2 { // the scale and pairs alike: two bytes per column
-		binary.LittleEndian.PutUint16(to[16*p:], binary.LittleEndian.Uint16(from[p:]))
-	}
-}
-
-func restoreQ8(dst, src []byte, col int) {
-	copy(dst[:2], src[2*col:])
-	for p := range 16 {
-		copy(dst[2+2*p:][:2], src[32+32*p+2*col:])
-	}
-}
-
-func unpackQ8(dst []float32, src []byte, col int) {
-	d := half(src[2*col:])
-	for l := range dst {
-		dst[l] = d * float32(int8(src[32+32*(l/2)+2*col+l%2]))
-	}
-}
-
-// d | 16 bytes of nibbles, value j below and j+16 above
-func packQ4(dst, src []byte, col int) {
-	from, to := (*[18]byte)(src), (*[196]byte)(dst[32+4*col:])
-	binary.LittleEndian.PutUint16(dst[2*col:], binary.LittleEndian.Uint16(from[:]))
-	for j := range 4 {
-		binary.LittleEndian.PutUint32(to[64*j:], word(from[2+4*j:]))
-	}
-}
-
-func restoreQ4(dst, src []byte, col int) {
-	copy(dst[:2], src[2*col:])
-	for j := range 4 {
-		copy(dst[2+4*j:][:4], src[32+64*j+4*col:])
-	}
-}
-
-func unpackQ4(dst []float32, src []byte, col int) {
-	d := half(src[2*col:])
-	for l := range dst {
-		dst[l] = d * float32(int(nibble(src[32:], col, l))-8)
-	}
-}
-
-// nibble is the weight at depth l of a block of 32.
-func nibble(src []byte, col, l int) byte { return src[64*(l%16/4)+4*col+l%4] >> (l / 16 * 4) & 15 }

@@ -35,9 +35,6 @@ func packNibbles(dst, q []byte, g, col int) {
 	}
 }
 
-// word is four values of a column.
-func word(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
-
 func restoreNibbles(q, src []byte, g, col int) {
 	q, shift := nibblesK(q, g)
 	for l := range q {
@@ -109,11 +106,6 @@ func restoreK5(dst, src []byte, col int) {
 }
 
 func unpackK5(dst []float32, src []byte, col int) { unpackAffine(dst, src, col, 352, five) }
-
-// five is the weight at depth l of a block of 32 in 5 bits.
-func five(src []byte, col, l int) byte {
-	return nibble(src, col, l) | src[256+4*col+l%4]>>(l/4)&1<<4
-}
 
 // six is the weight at depth l of 16 in 6 bits.
 func six(src []byte, col, l int) byte {

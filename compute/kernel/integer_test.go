@@ -13,7 +13,7 @@ import (
 	"weft/compute/quant"
 )
 
-var intFormats = []IntFormat{IntQ8_0, IntQ4_0, IntQ4_K, IntQ5_K, IntQ6_K}
+var intFormats = []IntFormat{IntQ8_0, IntQ4_0, IntQ4_1, IntQ5_0, IntQ5_1, IntQ4_K, IntQ5_K, IntQ6_K}
 
 // randomInt returns a weight [n, k] packed, and its values as a matrix [k, n].
 func randomInt(r *rand.Rand, f IntFormat, k, n int) (*PackedInt, Matrix) {
@@ -282,7 +282,7 @@ func TestIntChecksSizes(t *testing.T) {
 		"kernel: 17 bytes of Q4_0 for column 0 of a matrix [32, 1], want 18":                         func() { mustPack(IntQ4_0, 32, 1, columnsOf(make([]byte, 17), 1)) },
 		"kernel: a matrix [128, 1] of Q4_K, whose columns are blocks of 256":                         func() { mustPack(IntQ4_K, 128, 1, nil) },
 		"kernel: column 0 into 33 bytes of a matrix [32, 2] of Q8_0":                                 func() { w.Blocks(make([]byte, 33), 0) },
-		"kernel: products with integer weights know no format of type id 3":                          func() { mustPack(3, 32, 1, nil) },
+		"kernel: products with integer weights know no format of type id 1":                          func() { mustPack(1, 32, 1, nil) },
 		"kernel: a scale of 0.1 is no float16":                                                       func() { PackInt8([]int8{1}, []float32{0.1}, 1, 1) },
 		"kernel: a transposed left side beside integer weights: its rows are rounded where they lie": func() { GemmInt(nil, make([]float32, 2), 2, Matrix{make([]float32, 32), 1, true}, w, 1) },
 	} {

@@ -115,6 +115,34 @@ func (q4) scale(t *tile) {
 	t.both(t.x, record8-16)
 }
 
+// q41 is Q4_1: 16 scales d, 16 minima m, nibbles; the weight is dq+m.
+type q41 struct{}
+
+func (q41) name() string { return "q41rows" }
+func (q41) record() int  { return record8 }
+func (q41) groups() int  { return 1 }
+func (q41) head() int    { return 0 }
+
+func (q41) start(t *tile) { t.zeroSums() }
+
+func (q41) multiply(t *tile) {
+	ADDQ(Imm(64), t.w)
+	nibbles(t)
+}
+
+func (q41) scale(t *tile) {
+	for v := range vecs {
+		VCVTPH2PS(Mem{Base: t.w, Disp: 16*v - 320}, t.v[v])
+	}
+	t.scaled(scale8-16, pairsToInt32)
+	for v := range vecs {
+		VCVTPH2PS(Mem{Base: t.w, Disp: 16*v - 288}, t.v[v])
+	}
+	t.plus(sum8-16, raise)
+	t.store()
+	t.both(t.x, record8-16)
+}
+
 // k4 is Q4_K. The head is 16 scales d and 16 minima m; a block is 16 bytes a,
 // 16 bytes b and nibbles: the weight is (d*a)q - (m*b).
 type k4 struct{}
@@ -146,37 +174,31 @@ func (t *tile) factor(to, tmp reg.VecVirtual, head, bytes int) {
 	VMULPS(to, tmp, to)
 }
 
-// lower emits c -= v * the activations' sum.
-func (t *tile) lower(disp int) {
+// plus emits c += v * the activations' sum, or c -= that.
+func (t *tile) plus(disp int, by func(v, a, c Op)) {
 	for i := range t.rows {
 		VBROADCASTSS(t.X(i, disp), t.a)
 		for v, s := range t.sum[i] {
-			VFNMADD231PS(t.v[v], t.a, s)
+			by(t.v[v], t.a, s)
 		}
 	}
 }
+
+func raise(v, a, c Op) { VFMADD231PS(v, a, c) }
+func lower(v, a, c Op) { VFNMADD231PS(v, a, c) }
 
 func (k k4) scale(t *tile) {
 	k.factors(t, 0, 0)
 	t.scaled(scale8-16, pairsToInt32)
 	k.factors(t, 32, 16)
-	t.lower(sum8 - 16)
+	t.plus(sum8-16, lower)
 	t.store()
 	t.both(t.x, record8-16)
 }
 
-// k5 is Q5_K: Q4_K with 64 bytes behind the nibbles of a block, [16 columns][4
-// k], whose bit j is the fifth of the j-th four k. The sums begin at -16 times
-// the activations, without which they would not fit 16 bits; the minima make up
-// for it.
-type k5 struct{}
-
-func (k5) name() string { return "k5rows" }
-func (k5) record() int  { return record8 }
-func (k5) groups() int  { return 8 }
-func (k5) head() int    { return 64 }
-
-func (k5) start(t *tile) {
+// startFive sets the sums of a block of 5-bit weights to -16 times the
+// activations, without which they would not fit 16 bits.
+func startFive(t *tile) {
 	for i := range t.sum {
 		s := t.sum[i]
 		VPBROADCASTD(t.X(i, bias8), s[0])
@@ -185,18 +207,80 @@ func (k5) start(t *tile) {
 	}
 }
 
-func (k5) multiply(t *tile) {
+// fives emits the sums of a block of 5-bit weights: nibbles, and 64 bytes
+// behind them, [16 columns][4 k], whose bit j is the fifth of the j-th four k.
+func fives(t *tile, at int) {
 	for q := range 8 {
 		if q%2 == 0 {
 			PREFETCHT0(Mem{Base: t.w, Disp: 32*q + ahead})
 		}
 		for v := range vecs {
-			t.nibble(v, 32+64*(q%4)+32*v, q/4)
-			t.upper(v, 288+32*v, 4-q, bit4())
+			t.nibble(v, at+64*(q%4)+32*v, q/4)
+			t.upper(v, at+256+32*v, 4-q, bit4())
 		}
 		t.step(4*q, maddubsw, addw)
 	}
 }
+
+// q5 is Q5_0: 16 scales d, weights of 5 bits, 16 more than they mean.
+type q5 struct{}
+
+func (q5) name() string { return "q5rows" }
+func (q5) record() int  { return record8 }
+func (q5) groups() int  { return 1 }
+func (q5) head() int    { return 0 }
+
+func (q5) start(t *tile)    { startFive(t) }
+func (q5) multiply(t *tile) { fives(t, 32) }
+
+func (q5) scale(t *tile) {
+	for v := range vecs {
+		VCVTPH2PS(Mem{Base: t.w, Disp: 16 * v}, t.v[v])
+	}
+	t.scaled(scale8, pairsToInt32)
+	t.store()
+	ADDQ(U32(352), t.w)
+	t.both(t.x, record8)
+}
+
+// q51 is Q5_1: 16 scales d, 16 minima m, weights of 5 bits; the weight is dq+m,
+// or d(q-16) + (m+16d).
+type q51 struct{}
+
+func (q51) name() string { return "q51rows" }
+func (q51) record() int  { return record8 }
+func (q51) groups() int  { return 1 }
+func (q51) head() int    { return 0 }
+
+func (q51) start(t *tile)    { startFive(t) }
+func (q51) multiply(t *tile) { fives(t, 64) }
+
+func (q51) scale(t *tile) {
+	for v := range vecs {
+		VCVTPH2PS(Mem{Base: t.w, Disp: 16 * v}, t.v[v])
+	}
+	t.scaled(scale8, pairsToInt32)
+	for v := range vecs {
+		VCVTPH2PS(Mem{Base: t.w, Disp: 16 * v}, t.v[v])
+		VCVTPH2PS(Mem{Base: t.w, Disp: 32 + 16*v}, t.a)
+		VFMADD132PS(sixteen(), t.a, t.v[v])
+	}
+	t.plus(sum8, raise)
+	t.store()
+	ADDQ(U32(384), t.w)
+	t.both(t.x, record8)
+}
+
+// k5 is Q5_K: Q4_K with weights of 5 bits, as in Q5_0.
+type k5 struct{}
+
+func (k5) name() string { return "k5rows" }
+func (k5) record() int  { return record8 }
+func (k5) groups() int  { return 8 }
+func (k5) head() int    { return 64 }
+
+func (k5) start(t *tile)    { startFive(t) }
+func (k5) multiply(t *tile) { fives(t, 32) }
 
 // nibble loads the lower or upper nibbles at disp.
 func (t *tile) nibble(v, disp, upper int) {
@@ -231,7 +315,7 @@ func (k5) scale(t *tile) {
 		VMULPS(sixteen(), t.a, t.a)
 		VSUBPS(t.a, t.v[v], t.v[v])
 	}
-	t.lower(sum8)
+	t.plus(sum8, lower)
 	t.store()
 	ADDQ(U32(352), t.w)
 	t.both(t.x, record8)
