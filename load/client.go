@@ -41,6 +41,8 @@ type Sample struct {
 	Cached    int             // of In, found in the server's cache
 	Kind      string          // of the error; "": none
 	Detail    string          // the error in the server's words
+
+	begun func() // told when the first text comes; nobody
 }
 
 // TTFT is the wait for the first text, from when the request was due.
@@ -199,6 +201,9 @@ func (s *Sample) follow(ctx context.Context, body io.Reader, now func() time.Dur
 		if text || finished && pieces == 0 { // tokens without text still end
 			if pieces++; pieces == 1 {
 				s.First = t
+				if s.begun != nil {
+					s.begun()
+				}
 			} else {
 				s.Gaps = append(s.Gaps, t-last)
 			}

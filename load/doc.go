@@ -3,6 +3,7 @@
 //
 //	Options.Concurrency   closed loop: so many users, each asks again when answered
 //	Options.Rates         open loop: requests come at random (Poisson), answered or not
+//	Options.LateTokens    a long prompt comes amid the users of a closed loop
 //	  Run -> a Step per load: samples -> percentiles, goodput, errors
 //	  Report.Markdown, Report.Plot; Report.Knee: where more load stops bringing more
 //

@@ -22,6 +22,8 @@ type server struct {
 	// answer, if set, takes a request that is no calibration; by default as many
 	// pieces are streamed as are asked for.
 	answer func(w http.ResponseWriter, q *http.Request, r request, number int)
+	// single, if set, is told of a request for one token before it is answered.
+	single func(r request)
 
 	mu               sync.Mutex
 	number           int // requests, calibration not counted
@@ -49,7 +51,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if r.MaxTokens == 1 { // calibration: no test asks for answers of one token
+	if r.MaxTokens == 1 { // calibration, or a late prompt: no user asks for one token
+		if s.single != nil {
+			s.single(r)
+		}
 		stream(w, r, 1, true)
 		return
 	}
@@ -181,7 +186,7 @@ func TestOpenLoop(t *testing.T) {
 		}
 		stream(w, r, 2, true)
 	}
-	samples, wall := run(t.Context(), s.client(), &o, point{rate: 1e5}, jobs, Words{PerWord: 1}, func(int) {})
+	samples, wall, _ := run(t.Context(), s.client(), &o, point{rate: 1e5}, jobs, Words{PerWord: 1}, func(int) {})
 	if len(samples) != 8 || s.together != 1 {
 		t.Fatalf("%d samples, %d at once, want 8 and 1", len(samples), s.together)
 	}
@@ -343,6 +348,9 @@ func TestOptions(t *testing.T) {
 		"lengths of prompts":      func(o *Options) { o.Prompt = Lengths{} },
 		"shared beginning of -1":  func(o *Options) { o.PrefixTokens = -1 },
 		"-1 shared beginnings":    func(o *Options) { o.Prefixes = -1 },
+		"a late prompt of -1":     func(o *Options) { o.LateTokens = -1 },
+		"a late prompt comes":     func(o *Options) { o.Concurrency, o.Rates, o.LateTokens = nil, []float64{1}, 5 },
+		"its tokens are not":      func(o *Options) { o.LateAfter = 1 },
 		"requests in flight: -1,": func(o *Options) { o.Concurrency, o.Rates, o.InFlight = nil, []float64{1}, -1 },
 	} {
 		o := ok

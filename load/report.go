@@ -39,13 +39,14 @@ type Conditions struct {
 	Prefixes     int     `json:"prefixes,omitempty"`
 	InFlight     int     `json:"max_in_flight,omitempty"`
 	Seed         uint64  `json:"seed"`
+	LateTokens   int     `json:"late_tokens,omitempty"`
 	TTFT         float64 `json:"slo_ttft,omitempty"`
 	ITL          float64 `json:"slo_itl,omitempty"`
 }
 
 func (o *Options) conditions() Conditions {
 	c := Conditions{Prompt: o.Prompt, Output: o.Output, PrefixTokens: o.PrefixTokens, InFlight: o.InFlight, Seed: o.Seed,
-		TTFT: o.TTFT.Seconds(), ITL: o.ITL.Seconds()}
+		LateTokens: o.LateTokens, TTFT: o.TTFT.Seconds(), ITL: o.ITL.Seconds()}
 	if o.PrefixTokens > 0 {
 		c.Prefixes = o.Prefixes
 	}
@@ -74,6 +75,8 @@ type Step struct {
 	TPOT  Times `json:"tpot"` // mean between the tokens of a request, over requests
 	E2E   Times `json:"e2e"`
 	Queue Times `json:"queue"` // held back on this side, for want of a sender
+
+	Late *Late `json:"late,omitempty"` // nil: no late prompt was wanted
 }
 
 // failed is how many requests ended with an error.
@@ -271,6 +274,9 @@ func (r *Report) verdict(unit string) string {
 		}
 	}
 	for i := range r.Steps {
+		if l := r.Steps[i].Late; l != nil {
+			b.WriteString(l.line(r.Steps[i].Load, unit))
+		}
 		for _, e := range r.Steps[i].Examples {
 			kind, _, _ := strings.Cut(e, ": ")
 			fmt.Fprintf(&b, "- %d errors at %.4g %s: %s\n", r.Steps[i].Errors[kind], r.Steps[i].Load, unit, e)

@@ -16,7 +16,7 @@ type Options struct {
 	Sweep       bool      // go on doubling the last load until it brings nothing more; off
 	InFlight    int       // open loop: most requests in flight, the others wait here; no limit
 
-	Requests int           // of one step; 64, or 8 per request in flight where that is more
+	Requests int           // of one step; 64, or 8 per request in flight where that is more; with LateTokens 1 per request in flight
 	Duration time.Duration // of one step: later no request begins; no limit
 	Prompt   Lengths       // tokens of a prompt, without its shared beginning
 	Output   Lengths       // tokens of an answer
@@ -24,6 +24,11 @@ type Options struct {
 	PrefixTokens int    // of a shared beginning; none
 	Prefixes     int    // how many different ones; 1
 	Seed         uint64 // of prompts and arrivals; 0
+
+	// A closed loop can be disturbed once per step: when every user has had the
+	// first text for LateAfter, a prompt of LateTokens comes beside them.
+	LateTokens int           // none
+	LateAfter  time.Duration // 5 s
 
 	TTFT, ITL time.Duration // what a good request keeps: its TTFT, and the mean time between its tokens; 0: any
 
@@ -62,7 +67,13 @@ func (o *Options) Validate() error {
 		return wrong("requests in flight: %d, want 0 (no limit) to %d", o.InFlight, maxInFlight)
 	case o.Requests < 0 || o.Requests > maxRequests:
 		return wrong("requests: %d, want 0 (the default) to %d", o.Requests, maxRequests)
-	case o.Duration < 0 || o.TTFT < 0 || o.ITL < 0:
+	case o.LateTokens < 0 || o.LateTokens > maxLength:
+		return wrong("a late prompt of %d tokens, want 0 (none) to %d", o.LateTokens, maxLength)
+	case o.LateTokens > 0 && len(o.Concurrency) == 0:
+		return wrong("a late prompt comes amid the users of a closed loop: give a concurrency")
+	case o.LateTokens == 0 && o.LateAfter != 0:
+		return wrong("a time to wait for a late prompt, but its tokens are not given")
+	case o.Duration < 0 || o.TTFT < 0 || o.ITL < 0 || o.LateAfter < 0:
 		return wrong("a time is negative")
 	case len(o.Prompt.parts) == 0 || len(o.Output.parts) == 0:
 		return wrong("the lengths of prompts and answers are not given")
@@ -127,14 +138,18 @@ func Run(ctx context.Context, c *Client, o Options) (Report, error) {
 	next, points := 0, o.points()
 	for i := 0; i < len(points) && ctx.Err() == nil; i++ {
 		jobs := o.step(points[i], next)
-		next += len(jobs)
-		samples, wall := run(ctx, c, &o, points[i], jobs, words, func(done int) {
+		if next += len(jobs); o.LateTokens > 0 {
+			next++
+		}
+		samples, wall, late := run(ctx, c, &o, points[i], jobs, words, func(done int) {
 			if o.Progress != nil {
 				o.Progress(Progress{i + 1, len(points), points[i].String(), done, len(jobs)})
 			}
 		})
 		if len(samples) > 0 {
-			r.Steps = append(r.Steps, summarize(points[i], samples, wall, &o))
+			step := summarize(points[i], samples, wall, &o)
+			step.Late = late
+			r.Steps = append(r.Steps, step)
 		}
 		if o.Sweep && i == len(points)-1 && ctx.Err() == nil && worthMore(r.Steps) {
 			p := points[i]
@@ -165,7 +180,10 @@ func worthMore(steps []Step) bool {
 // step lists the requests of one step; first is the number of the first.
 func (o *Options) step(p point, first int) []Job {
 	n := o.Requests
-	if n == 0 {
+	switch {
+	case n == 0 && o.LateTokens > 0:
+		n = p.concurrency
+	case n == 0:
 		n = max(64, 8*p.concurrency)
 	}
 	jobs := make([]Job, n)
@@ -176,22 +194,30 @@ func (o *Options) step(p point, first int) []Job {
 }
 
 // run makes the requests of one step and returns those that ended, in the order
-// in which they did, and how long it took. Requests that ctx cut off are left
-// out.
-func run(ctx context.Context, c *Client, o *Options, p point, jobs []Job, w Words, done func(int)) ([]Sample, time.Duration) {
+// in which they did, how long it took, and what a late prompt did to them (nil:
+// none was wanted). Requests that ctx cut off are left out.
+func run(ctx context.Context, c *Client, o *Options, p point, jobs []Job, w Words, done func(int)) ([]Sample, time.Duration, *Late) {
 	work, cancel := context.WithCancel(ctx) // ends the senders
 	defer cancel()
 	due := make(chan *Sample)
 	out := make(chan *Sample)
 	var workers sync.WaitGroup
+	users := o.workers(p, len(jobs))
+	var late *latecomer
+	if o.LateTokens > 0 {
+		late = newLatecomer(o, users, jobs[len(jobs)-1])
+	}
 	start := time.Now()
-	for range o.workers(p, len(jobs)) {
+	for range users {
 		workers.Go(func() {
 			for s := range due {
 				prompt := o.text(s.Job, w)
 				s.Sent = time.Since(start)
 				if p.rate == 0 {
 					s.Due = s.Sent // in a closed loop a request is due when its sender is free
+				}
+				if late != nil && s.Number-jobs[0].Number < users { // every user's first
+					s.begun = late.begun
 				}
 				c.do(work, start, s, prompt)
 				out <- s
@@ -203,6 +229,9 @@ func run(ctx context.Context, c *Client, o *Options, p point, jobs []Job, w Word
 		o.feed(work, p, jobs, start, due)
 	}()
 	go func() { workers.Wait(); close(out) }()
+	if late != nil {
+		late.done.Go(func() { late.run(ctx, work, c, start, o.text(late.sample.Job, w)) })
+	}
 
 	var samples []Sample
 	for s := range out {
@@ -212,7 +241,13 @@ func run(ctx context.Context, c *Client, o *Options, p point, jobs []Job, w Word
 		samples = append(samples, *s)
 		done(len(samples))
 	}
-	return samples, time.Since(start)
+	wall := time.Since(start)
+	if late == nil {
+		return samples, wall, nil
+	}
+	cancel()
+	late.done.Wait()
+	return samples, wall, late.report(samples)
 }
 
 // workers is how many requests can be in flight.

@@ -63,3 +63,24 @@ func TestDir(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestForget: what was forgotten can be read again, and what lies around it was
+// never touched.
+func TestForget(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	text := strings.Repeat("0123456789abcde\n", 4096)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	data, release, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	for _, part := range [][]byte{data, data[5:], data[100:20000], data[1:2], nil} {
+		Forget(part)
+	}
+	if string(data) != text {
+		t.Error("the file reads differently")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"syscall"
+	"unsafe"
 )
 
 // Open maps a regular file; release ends the mapping, and data with it. An
@@ -34,4 +35,19 @@ func Open(path string) (data []byte, release func() error, err error) {
 		return nil, nil, fmt.Errorf("map %s (%d bytes): %w", path, st.Size(), err)
 	}
 	return data, func() error { return syscall.Munmap(data) }, nil
+}
+
+// Forget says that a part of what Open returned will not be read again soon: it
+// no longer counts as this process's memory, and is read from the system's cache
+// or from disk if it is after all. The refusal of a system costs memory and
+// nothing else.
+func Forget(data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	page := os.Getpagesize()
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(data)))) & (page - 1) // to whole pages inside
+	if n := (len(data) - skip) &^ (page - 1); n > 0 {
+		_ = syscall.Madvise(data[skip:skip+n], syscall.MADV_DONTNEED)
+	}
 }

@@ -2,6 +2,7 @@ package sysmem
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -33,5 +34,19 @@ func TestField(t *testing.T) {
 		if got, ok := field(c.path, c.name); got != c.want || ok != c.ok {
 			t.Errorf("field %q: %d, %t, want %d, %t", c.name, got, ok, c.want, c.ok)
 		}
+	}
+}
+
+func TestPeak(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(self, "-test.run=^$")
+	if err := c.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if peak := Peak(c.ProcessState); runtime.GOOS == "linux" && (peak < 1<<20 || peak > 1<<33) {
+		t.Errorf("a process that does nothing had %d bytes", peak)
 	}
 }
