@@ -45,11 +45,7 @@ func (e *env) tokEncodeCmd() *cobra.Command {
 			if special {
 				encode = tok.EncodeSpecial
 			}
-			ids := encode(text)
-			if pieces {
-				return e.printPieces(tok, ids)
-			}
-			return e.printIDs(ids)
+			return e.printTokens(tok, encode(text), pieces)
 		},
 	}
 	tokenizerFlag(c, &path)
@@ -67,6 +63,17 @@ func (e *env) readText() (string, error) {
 		return "", fmt.Errorf("read standard input: %w", err)
 	}
 	return string(data), nil
+}
+
+// printTokens prints ids, or what they stand for.
+func (e *env) printTokens(tok *tokenizer.Tokenizer, ids []int32, pieces bool) error {
+	if err := tok.Err(); err != nil {
+		return err
+	}
+	if pieces {
+		return e.printPieces(tok, ids)
+	}
+	return e.printIDs(ids)
 }
 
 // printPieces prints what each token stands for. Bytes that are no whole

@@ -98,6 +98,9 @@ func auditTokenizer(tok *tokenizer.Tokenizer, languages func(func(corpus.Languag
 		s.Exact = s.Exact && t.Exact
 		s.Measure.Add(t.Measure)
 	}
+	if err := tok.Err(); err != nil {
+		return nil, err
+	}
 	for _, s := range scripts {
 		a.Scripts = append(a.Scripts, *s)
 	}

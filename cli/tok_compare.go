@@ -161,6 +161,9 @@ func compareTokenizers(texts []corpus.Language, o compareFlags) (*comparison, er
 			t := &r.Texts[i]
 			t.Results = append(t.Results, r.cost(tok.Measure(l.Text), t.Results))
 		}
+		if err := tok.Err(); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return r, nil
 }

@@ -153,6 +153,9 @@ func (e *env) measureExpanded(ctx context.Context, r *expanded, then, now *loade
 		before.Add(then.tok.Measure(text))
 		after.Add(now.tok.Measure(text))
 	}
+	if err := errors.Join(then.tok.Err(), now.tok.Err()); err != nil {
+		return err
+	}
 	r.BytesPerTokenThen, r.BytesPerTokenNow = before.BytesPerToken(), after.BytesPerToken()
 	return nil
 }

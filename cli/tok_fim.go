@@ -63,10 +63,7 @@ gap between two random places of it, as training does; --seed chooses others.`,
 				}
 				ids = fim.Document(doc, 0, tokenizer.FIMOptions{Rate: 1, SPM: spm, Seed: seed})
 			}
-			if pieces {
-				return e.printPieces(tok, ids)
-			}
-			return e.printIDs(ids)
+			return e.printTokens(tok, ids, pieces)
 		},
 	}
 	tokenizerFlag(c, &path)
@@ -143,6 +140,9 @@ func (e *env) truncate(tok *tokenizer.Tokenizer, text string, limit int, keep st
 		return err
 	}
 	before, after := count(text), count(short)
+	if err := tok.Err(); err != nil {
+		return err
+	}
 	if e.json {
 		return e.plainJSON(map[string]any{"text": short, "tokens": after, "of": before, "bytes_left_out": len(text) + len(o.Mark) - len(short), "cut": short != text})
 	}

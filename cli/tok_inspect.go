@@ -78,6 +78,9 @@ bytes and the merges that make it.`,
 					r.Unreachable = inspectTokens(tok, tok.Unreachable())
 				}
 			}
+			if err := tok.Err(); err != nil {
+				return err
+			}
 			return e.show(r.findings(unreachable), r, page)
 		},
 	}

@@ -35,6 +35,8 @@ func (b byteTokenizer) Encode(text string) []int32 {
 	return ids
 }
 
+func (b byteTokenizer) Err() error { return nil }
+
 func (b byteTokenizer) Special(name string) (int32, bool) {
 	for i, m := range b.marks {
 		if m == name {

@@ -31,6 +31,7 @@ func (byteTokens) Encode(text string) []int32 {
 	}
 	return ids
 }
+func (byteTokens) Err() error                   { return nil }
 func (byteTokens) Special(string) (int32, bool) { return 0, false }
 func (byteTokens) IsSpecial(int32) bool         { return false }
 func (byteTokens) Bytes(id int32) []byte        { return []byte{byte(id)} }

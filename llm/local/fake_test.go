@@ -21,7 +21,10 @@ type fakeTok struct {
 	words    []string
 	specials []string // the first is BOS, the second EOS
 	prefix   bool
+	err      error // of Err
 }
+
+func (f *fakeTok) Err() error { return f.err }
 
 func (f *fakeTok) Encode(text string) []int32 {
 	if f.prefix && text != "" {

@@ -12,6 +12,7 @@ import (
 	"weft/infer/sample"
 	"weft/model"
 	"weft/text/template"
+	"weft/text/tokenizer"
 )
 
 // Tokenizer is what a Model needs of *tokenizer.Tokenizer; see there.
@@ -142,7 +143,11 @@ func (m *Model) prompt(r chat.Request) (ids []int32, added int, err error) {
 		ids, err = m.render(r)
 		return ids, len(ids), err
 	}
-	ids = m.tok.Encode(r.Prompt)
+	tok := m.fork()
+	ids = tok.Encode(r.Prompt)
+	if err := tok.Err(); err != nil {
+		return nil, 0, &chat.InputError{Param: "prompt", Msg: err.Error()}
+	}
 	if bos, ok := m.tok.BOS(); ok && (len(ids) == 0 || ids[0] != bos) {
 		return append([]int32{bos}, ids...), 1, nil
 	}
@@ -150,6 +155,14 @@ func (m *Model) prompt(r chat.Request) (ids []int32, added int, err error) {
 		return nil, 0, &chat.InputError{Param: "prompt", Msg: "is empty, and this model has no token that begins a text"}
 	}
 	return ids, 0, nil
+}
+
+// fork is the tokenizer for one request, whose Err is not that of others.
+func (m *Model) fork() Tokenizer {
+	if t, ok := m.tok.(*tokenizer.Tokenizer); ok {
+		return t.Fork()
+	}
+	return m.tok
 }
 
 // render writes the conversation down and opens the assistant's turn.
@@ -172,7 +185,7 @@ func (m *Model) render(r chat.Request) ([]int32, error) {
 		}
 		o.Extra[k] = v
 	}
-	out, err := m.tmpl.RenderWith(m.tok, r.Messages, o)
+	out, err := m.tmpl.RenderWith(m.fork(), r.Messages, o)
 	switch {
 	case errors.Is(err, template.ErrVariables):
 		return nil, &chat.InputError{Param: "chat_template_kwargs", Msg: err.Error()}

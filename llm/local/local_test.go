@@ -267,6 +267,9 @@ func TestMessages(t *testing.T) {
 	}
 
 	base, _ := fake(tok, 'y')
+	late := *tok
+	late.err = errors.New("the pattern gave up")
+	tardy := New(&late, weft, e, model.Info{Vocab: tok.vocab()})
 	var input *chat.InputError
 	for _, test := range []struct {
 		name string
@@ -276,6 +279,8 @@ func TestMessages(t *testing.T) {
 	}{
 		{"base model", base, ask, func(err error) bool { return errors.Is(err, chat.ErrNoTemplate) }},
 		{"two kinds", m, chat.Request{Messages: ask.Messages, Prompt: "x"}, func(err error) bool { return errors.As(err, &input) && input.Param == "prompt" }},
+		{"a pattern that gave up on messages", tardy, ask, func(err error) bool { return errors.As(err, &input) && input.Param == "messages" }},
+		{"a pattern that gave up on a prompt", tardy, chat.Request{Prompt: "x"}, func(err error) bool { return errors.As(err, &input) && input.Param == "prompt" }},
 		{"echo", m, chat.Request{Messages: ask.Messages, Echo: true}, func(err error) bool { return errors.As(err, &input) && input.Param == "echo" }},
 		{"go on with a question", m, chat.Request{Messages: begun[:1], Continue: true}, func(err error) bool { return errors.As(err, &input) && input.Param == "messages" }},
 		{"role", m, chat.Request{Messages: []chat.Message{{Role: "judge"}}}, func(err error) bool { return errors.As(err, &input) && input.Param == "messages" }},

@@ -41,7 +41,7 @@ func encodeAll(ctx context.Context, tok Encoder, docs iter.Seq2[Doc, error], wor
 			if ctx.Err() != nil {
 				break
 			}
-			if err := encoderErr(tok); err != nil {
+			if err := tok.Err(); err != nil {
 				yield(encoded{}, err)
 				return
 			}
@@ -59,14 +59,6 @@ func encodeAll(ctx context.Context, tok Encoder, docs iter.Seq2[Doc, error], wor
 			yield(encoded{}, err)
 		}
 	}
-}
-
-// encoderErr is what a tokenizer that can give up on a text says of it.
-func encoderErr(tok Encoder) error {
-	if t, ok := tok.(interface{ Err() error }); ok {
-		return t.Err()
-	}
-	return nil
 }
 
 // encodeGroups starts the reader and the workers. Groups come in order, each

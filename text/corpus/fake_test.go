@@ -50,6 +50,7 @@ func (t byteTok) Special(name string) (int32, bool) {
 func (t byteTok) IsSpecial(id int32) bool { return id == 256 || id == 257 }
 func (t byteTok) BOS() (int32, bool)      { return t.Special("<|bos|>") }
 func (t byteTok) EOS() (int32, bool)      { return t.Special("<|end|>") }
+func (t byteTok) Err() error              { return nil }
 func (t byteTok) Hash() string            { return "fake" + t.hash }
 
 func (t byteTok) VocabSize() int {

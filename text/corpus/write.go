@@ -25,6 +25,7 @@ import (
 // Encoder is what this package needs of a tokenizer.
 type Encoder interface {
 	Encode(text string) []int32 // words only; adds no markers
+	Err() error                 // what Encode could not do, of all texts so far
 	Special(name string) (int32, bool)
 	IsSpecial(id int32) bool
 	Bytes(id int32) []byte // text of one token

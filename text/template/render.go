@@ -43,9 +43,13 @@ func (t *Template) Render(tok Encoder, msgs []chat.Message, addGenerationPrompt 
 	return t.RenderWith(tok, msgs, Options{GenerationPrompt: addGenerationPrompt})
 }
 
-// RenderWith is Render with all its options.
+// RenderWith is Render with all its options. An Err of the tokenizer is an error,
+// also one from before: servers give each request a fork.
 func (t *Template) RenderWith(tok Encoder, msgs []chat.Message, o Options) (Rendered, error) {
 	r, err := t.renderWith(tok, msgs, o)
+	if err == nil {
+		err = tok.Err()
+	}
 	if err != nil {
 		return Rendered{}, fmt.Errorf("template %s: %w", t.name, err)
 	}

@@ -205,12 +205,7 @@ func decodeAll(tok SpecialEncoder, ids []int32) (text string) {
 // TestOneBOS renders with a tokenizer that adds a beginning to plain text and
 // a template that writes it itself.
 func TestOneBOS(t *testing.T) {
-	f, err := os.Open(testkit.Data(t, "tokenizers/llama2/tokenizer.model"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	tok, err := tokenizer.FromSentencePiece(f)
+	tok, err := tokenizer.Open(testkit.Data(t, "tokenizers/llama2/tokenizer.model"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,10 +13,12 @@ import (
 )
 
 // Encoder is what a template needs of a tokenizer. Encode never yields special
-// ids and adds none; Special finds a special token by its text.
+// ids and adds none; Special finds a special token by its text; Err says that a
+// text was too much for the tokenizer's pattern.
 type Encoder interface {
 	Encode(text string) []int32
 	Special(name string) (int32, bool)
+	Err() error
 }
 
 // Template is one way to write conversations down. It is immutable and safe

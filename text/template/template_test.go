@@ -19,6 +19,15 @@ import (
 // byteTok encodes words byte by byte; markers come behind the bytes.
 type byteTok struct{ markers []string }
 
+func (t byteTok) Err() error { return nil }
+
+// tardyTok is a tokenizer whose pattern gave up on a text.
+type tardyTok struct{ byteTok }
+
+var errTardy = errors.New("the pattern gave up")
+
+func (tardyTok) Err() error { return errTardy }
+
 func (t byteTok) Encode(text string) []int32 {
 	var ids []int32
 	for _, b := range []byte(text) {
@@ -202,6 +211,10 @@ func TestRenderErrors(t *testing.T) {
 		t.Errorf("got %v, want ErrMarker", err)
 	}
 	wantError(t, err, "<|user|>", "--template weft")
+	late := tardyTok{tokFor(tmpl)}
+	if _, err := tmpl.Render(late, []chat.Message{{Role: chat.User}}, true); !errors.Is(err, errTardy) {
+		t.Errorf("a pattern that gave up: %v", err)
+	}
 	if err := tmpl.Check(byteTok{}); !errors.Is(err, ErrMarker) {
 		t.Errorf("got %v, want ErrMarker", err)
 	}

@@ -21,9 +21,9 @@ func BenchmarkEncode(b *testing.B) {
 			b.Run(p.name+"/"+c.name, func(b *testing.B) { benchEncode(b, tok, c.text) })
 		}
 	}
-	for _, c := range tiktokens() {
-		tok := c.load(b)
-		b.Run(c.name+"/wikitext", func(b *testing.B) { benchEncode(b, tok, english) })
+	for _, name := range tiktokens() {
+		tok := openTiktoken(b, name)
+		b.Run(name+"/wikitext", func(b *testing.B) { benchEncode(b, tok, english) })
 	}
 	llama, err := FromLlama2C(strings.NewReader(readData(b, "tokenizers/llama2/tokenizer.bin")), 32000)
 	if err != nil {
@@ -46,7 +46,7 @@ func benchEncode(b *testing.B, tok *Tokenizer, text string) {
 // BenchmarkEncodeUncached measures merging itself.
 func BenchmarkEncodeUncached(b *testing.B) {
 	text := readData(b, "text/wikitext2_valid.txt")
-	tok := tiktokens()[2].load(b)
+	tok := openTiktoken(b, "cl100k_base")
 	m := tok.model.(*bpe)
 	ids := make([]int32, 0, len(text))
 	b.SetBytes(int64(len(text)))
@@ -68,7 +68,7 @@ func BenchmarkLong(b *testing.B) {
 	for _, v := range []struct {
 		name string
 		tok  *Tokenizer
-	}{{"cl100k_base", tiktokens()[2].load(b)}, {"llama3", llama3(b)}} {
+	}{{"cl100k_base", openTiktoken(b, "cl100k_base")}, {"llama3", llama3(b)}} {
 		for _, unit := range []struct{ name, text string }{{"letter", "a"}, {"spaces", " "}} {
 			for _, kilobytes := range []int{256, 512, 1024, 2048} {
 				text := strings.Repeat(unit.text, kilobytes<<10)
@@ -79,7 +79,7 @@ func BenchmarkLong(b *testing.B) {
 }
 
 func llama3(b *testing.B) *Tokenizer {
-	tok, err := LoadTiktoken(testkit.Data(b, "tokenizers/llama3/tokenizer.model"), "cl100k", nil)
+	tok, err := Open(testkit.Data(b, "tokenizers/llama3/tokenizer.model"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -98,10 +98,10 @@ func BenchmarkScaling(b *testing.B) {
 	for _, text := range texts {
 		size += len(text)
 	}
-	for _, c := range tiktokens()[2:] {
-		tok := c.load(b)
+	for _, name := range tiktokens()[2:] {
+		tok := openTiktoken(b, name)
 		for _, workers := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%s/%d", c.name, workers), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/%d", name, workers), func(b *testing.B) {
 				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
 				b.SetBytes(int64(size))
 				for b.Loop() {
@@ -113,7 +113,7 @@ func BenchmarkScaling(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	tok := tiktokens()[2].load(b)
+	tok := openTiktoken(b, "cl100k_base")
 	text := readData(b, "text/wikitext2_valid.txt")
 	ids := tok.Encode(text)
 	b.SetBytes(int64(len(text)))
@@ -123,15 +123,15 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	c := tiktokens()[3]
-	ranks := testkit.Data(b, "tokenizers/tiktoken/"+c.name+".tiktoken")
+	const name = "o200k_base"
+	ranks := testkit.Data(b, "tokenizers/tiktoken/"+name+".tiktoken")
 	path := filepath.Join(b.TempDir(), "tokenizer.json")
-	if err := c.load(b).Save(path); err != nil {
+	if err := openTiktoken(b, name).Save(path); err != nil {
 		b.Fatal(err)
 	}
 	b.Run("tiktoken", func(b *testing.B) {
 		for b.Loop() {
-			c.load(b)
+			openTiktoken(b, name)
 		}
 		size(b, ranks)
 	})

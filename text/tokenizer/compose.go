@@ -80,7 +80,7 @@ func formByHand(f norm.Form, s strand) strand {
 	if f == norm.NFC || f == norm.NFKC {
 		chars = composed(chars)
 	}
-	out := strand{at: s.at}
+	out := strand{at: s.at, late: s.late}
 	var text []byte
 	for _, c := range chars {
 		n := len(text)

@@ -6,31 +6,33 @@ import (
 )
 
 // cutter cuts s: it calls yield for every match, and with match false for every
-// stretch between matches, in order; together they cover s.
-type cutter func(s string, yield func(start, end int, match bool))
+// stretch between matches, in order, as byte ranges of its text; together they
+// cover it.
+type cutter func(s strand, yield func(start, end int, match bool))
 
 // patternCutter cuts by a regular expression. One that takes too long on a text
-// (see ErrPattern) finds nothing in the rest of it, and late is told.
-func patternCutter(p *pattern, late *overrun) cutter {
-	return func(s string, yield func(start, end int, match bool)) {
+// (see ErrPattern) finds nothing in the rest of it, and the text's late is told.
+func patternCutter(p *pattern) cutter {
+	return func(s strand, yield func(start, end int, match bool)) {
 		last := 0
-		err := p.each(s, func(start, end int, match bool) {
+		err := p.each(s.text, func(start, end int, match bool) {
 			yield(start, end, match)
 			last = end
 		})
 		if err == nil {
 			return
 		}
-		late.note(err)
-		if last < len(s) {
-			yield(last, len(s), false)
+		s.late.note(err)
+		if last < len(s.text) {
+			yield(last, len(s.text), false)
 		}
 	}
 }
 
 // textCutter finds a text.
 func textCutter(find string) cutter {
-	return func(s string, yield func(start, end int, match bool)) {
+	return func(in strand, yield func(start, end int, match bool)) {
+		s := in.text
 		for last := 0; last < len(s); {
 			at := strings.Index(s[last:], find)
 			if at < 0 {
@@ -48,8 +50,8 @@ func textCutter(find string) cutter {
 
 // runeCutter finds characters, each by itself.
 func runeCutter(is func(r rune) bool) cutter {
-	return func(s string, yield func(start, end int, match bool)) {
-		last := 0
+	return func(in strand, yield func(start, end int, match bool)) {
+		s, last := in.text, 0
 		for i := 0; i < len(s); {
 			r, n := utf8.DecodeRuneInString(s[i:])
 			if is(r) {
@@ -102,7 +104,7 @@ func (b behavior) cut(dst []strand, s strand, c cutter, invert bool) []strand {
 		}
 	}
 	if b == isolated || b == removed {
-		c(s.text, func(start, end int, match bool) {
+		c(s, func(start, end int, match bool) {
 			if b == isolated || match == invert {
 				add(start, end)
 			}
@@ -110,7 +112,7 @@ func (b behavior) cut(dst []strand, s strand, c cutter, invert bool) []strand {
 		return dst
 	}
 	var list []stretch
-	c(s.text, func(start, end int, match bool) { list = append(list, stretch{start, end, match != invert}) })
+	c(s, func(start, end int, match bool) { list = append(list, stretch{start, end, match != invert}) })
 	start := 0 // of the piece that is being put together
 	for i, p := range list {
 		last := i == len(list)-1

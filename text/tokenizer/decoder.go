@@ -34,8 +34,9 @@ func (d *decoding) chain(last sink) sink {
 }
 
 // readDecoding reads the decoder section. Behind a step that makes one text of all
-// tokens, later ones see that: Strip does so bit by bit, others at the end.
-func readDecoding(n node) (d decoding, err error) {
+// tokens, later ones see that: Strip does so bit by bit, others at the end. late
+// hears of patterns that give up on a token.
+func readDecoding(n node, late *overrun) (d decoding, err error) {
 	if n.null() {
 		d.steps = []decodeStep{func(next sink) sink { return &spaced{next: next, first: true} }}
 		return d, nil
@@ -50,7 +51,7 @@ func readDecoding(n node) (d decoding, err error) {
 		if err != nil {
 			return d, err
 		}
-		step, err := readDecodeStep(s, kind, fused)
+		step, err := readDecodeStep(s, kind, fused, late)
 		if err != nil {
 			return d, err
 		}
@@ -66,7 +67,7 @@ func readDecoding(n node) (d decoding, err error) {
 }
 
 // readDecodeStep reads one step.
-func readDecodeStep(n node, kind string, fused bool) (decodeStep, error) {
+func readDecodeStep(n node, kind string, fused bool, late *overrun) (decodeStep, error) {
 	var p struct {
 		Type string `json:"type"`
 	}
@@ -87,7 +88,7 @@ func readDecodeStep(n node, kind string, fused bool) (decodeStep, error) {
 		return readMetaspaceDecoder(n)
 	case "Replace":
 		f, err := readReplace(n)
-		return each(func(name string) string { return f(strand{text: name}).text }), err
+		return each(func(name string) string { return f(strand{text: name, late: late}).text }), err
 	case "Strip":
 		return readStrip(n, fused)
 	case "WordPiece":

@@ -16,13 +16,11 @@
 // decode is exact. Decode gives bytes as they are where the library shows U+FFFD.
 //
 // A [Tokenizer] is trained ([Train]) or read. [Open] takes any file and finds out
-// what it is: a Hugging Face tokenizer.json ([Load]), a SentencePiece model
-// ([FromSentencePiece]), tiktoken ranks ([FromTiktoken]), Mistral's tekken.json
-// ([FromTekken]), vocab.json with merges.txt ([FromVocab]), BERT's vocab.txt
-// ([FromWordPiece]), or a tokenizer.bin of llama2.c ([FromLlama2C]). The
-// vocabulary of a GGUF file comes by [FromGGUF]. The From functions read one
-// kind each, from anywhere, and take what its file does not hold, such as a
-// pattern that Open does not know. All of them save to tokenizer.json. What a file says that this package does not know is an error
+// what it is: a Hugging Face tokenizer.json, a SentencePiece model, tiktoken ranks,
+// Mistral's tekken.json, vocab.json with merges.txt, BERT's vocab.txt, or a
+// tokenizer.bin of llama2.c, which [FromLlama2C] reads when the model says how many
+// tokens it has. The vocabulary of a GGUF file comes by [FromGGUF]. All of them save
+// to tokenizer.json. What a file says that this package does not know is an error
 // that names the place in the file. Truncation and padding are batch settings of
 // other programs and not applied: see [Tokenizer.Unapplied].
 //

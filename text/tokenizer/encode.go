@@ -81,6 +81,7 @@ func (r *encoding) text(text string) {
 	if r.spans != nil || r.t.traced {
 		s = tracked(text)
 	}
+	s.late = r.t.late
 	if r.ids == nil {
 		r.ids = make([]int32, 0, len(text)/3+2)
 	}

@@ -3,31 +3,25 @@ package tokenizer
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 )
 
-// Encoding is what a file of ranks does not hold: how text is cut into the
+// rankEncoding is what a file of ranks does not hold: how text is cut into the
 // pieces that merges never cross, and which tokens are special.
-type Encoding struct {
-	Name string
-
-	// Pattern is a name of Patterns or a regular expression, as tiktoken has it.
-	Pattern string
-
-	// Ranks is how many tokens the file has; 0 for any number.
-	Ranks int
-
-	Specials map[string]int32
+type rankEncoding struct {
+	name     string
+	pattern  string // a name of Patterns
+	ranks    int    // how many tokens the file has
+	specials map[string]int32
 }
 
-// Encodings lists the encodings that are published with a program instead of a
+// rankEncodings lists the encodings that are published with a program instead of a
 // file: OpenAI's (tiktoken_ext/openai_public.py), and those of Llama 3
 // (meta-llama/llama-models, tokenizer.py), Qwen (tokenization_qwen.py) and Kimi
 // K2 (tokenization_kimi.py).
-func Encodings() []Encoding {
-	return []Encoding{
+func rankEncodings() []rankEncoding {
+	return []rankEncoding{
 		{"r50k_base", "gpt2", 50256, map[string]int32{endOfText: 50256}},
 		{"p50k_base", "gpt2", 50280, map[string]int32{endOfText: 50256}},
 		{"p50k_edit", "gpt2", 50280, map[string]int32{endOfText: 50256, "<|fim_prefix|>": 50281, "<|fim_middle|>": 50282, "<|fim_suffix|>": 50283}},
@@ -75,54 +69,32 @@ func kimiSpecials() map[string]int32 {
 	return reserved(163584, 256, "<|reserved_token_%d|>", 163584)
 }
 
-// EncodingOf finds the encoding of a file of ranks: by its name, which may be the
+// encodingOf finds the encoding of a file of ranks: by its name, which may be the
 // file's, such as cl100k_base.tiktoken, otherwise by how many ranks there are.
-// When several have as many, the first of Encodings is meant.
-func EncodingOf(name string, ranks int) (Encoding, error) {
-	all := Encodings()
-	byName := func(e Encoding) bool { return e.Name == strings.TrimSuffix(name, ".tiktoken") }
+// When several have as many, the first of the list is meant.
+func encodingOf(name string, ranks int) (rankEncoding, error) {
+	all := rankEncodings()
+	byName := func(e rankEncoding) bool { return e.name == strings.TrimSuffix(name, ".tiktoken") }
 	if i := slices.IndexFunc(all, byName); i >= 0 {
 		return all[i], nil
 	}
-	if i := slices.IndexFunc(all, func(e Encoding) bool { return e.Ranks == ranks }); i >= 0 {
+	if i := slices.IndexFunc(all, func(e rankEncoding) bool { return e.ranks == ranks }); i >= 0 {
 		return all[i], nil
 	}
 	var names []string
 	for _, e := range all {
-		names = append(names, fmt.Sprintf("%s (%d)", e.Name, e.Ranks))
+		names = append(names, fmt.Sprintf("%s (%d)", e.name, e.ranks))
 	}
-	return Encoding{}, fmt.Errorf("tokenizer: %d ranks: %w: the file does not hold its pattern, and no known encoding has as many: %s",
+	return rankEncoding{}, fmt.Errorf("tokenizer: %d ranks: %w: the file does not hold its pattern, and no known encoding has as many: %s",
 		ranks, ErrUnsupported, strings.Join(names, ", "))
 }
 
-// IsRanks says whether data begins as a file of tiktoken ranks does, and how many
+// isRanks says whether data begins as a file of tiktoken ranks does, and how many
 // lines it has.
-func IsRanks(data []byte) (ranks int, ok bool) {
+func isRanks(data []byte) (ranks int, ok bool) {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	if _, _, err := readRank(line); err != nil {
 		return 0, false
 	}
 	return bytes.Count(bytes.TrimRight(data, "\r\n"), []byte("\n")) + 1, true
-}
-
-// FromTiktoken reads a file of tiktoken ranks (github.com/openai/tiktoken): one
-// token a line, its bytes in base64 and its rank, which is its id.
-func FromTiktoken(r io.Reader, e Encoding) (*Tokenizer, error) {
-	data, err := readAll(r)
-	if err == nil {
-		var t *Tokenizer
-		if t, err = parseTiktoken(data, e.Pattern, e.Specials); err == nil {
-			return t, nil
-		}
-	}
-	return nil, fmt.Errorf("tokenizer: ranks of %s: %w", e.Name, err)
-}
-
-// readAll reads at most maxFile bytes.
-func readAll(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("more than %d MiB: %w", maxFile>>20, ErrFormat)
-	}
-	return data, err
 }

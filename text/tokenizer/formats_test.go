@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"weft/internal/testkit"
 	"weft/text/tokenizer"
@@ -181,8 +182,13 @@ func tekken(tokens []string, specials string) string {
 		24+len(vocab)-1, strings.Join(vocab, ","), specials)
 }
 
+// openText reads a file that has this text, alone in its folder.
+func openText(name, text string) (*tokenizer.Tokenizer, error) {
+	return tokenizer.OpenFS(fstest.MapFS{name: {Data: []byte(text)}})
+}
+
 func TestTekken(t *testing.T) {
-	tok, err := tokenizer.FromTekken(strings.NewReader(tekken([]string{"ab", "cab", "left out"}, "")))
+	tok, err := openText("tekken.json", tekken([]string{"ab", "cab", "left out"}, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +201,7 @@ func TestTekken(t *testing.T) {
 		t.Errorf("BOS %d, %d tokens", bos, tok.VocabSize())
 	}
 	listed := `, "special_tokens": [{"rank": 0, "token_str": "<unk>", "is_control": true}, {"rank": 2, "token_str": "<x>", "is_control": false}]`
-	if tok, err = tokenizer.FromTekken(strings.NewReader(tekken([]string{"ab", "out"}, listed))); err != nil {
+	if tok, err = openText("tekken.json", tekken([]string{"ab", "out"}, listed)); err != nil {
 		t.Fatal(err)
 	}
 	if got := tok.Encode("<x>a<unk>"); !slices.Equal(got[:2], []int32{2, 24 + 'a'}) || len(got) != 7 {
@@ -204,9 +210,9 @@ func TestTekken(t *testing.T) {
 	for want, text := range map[string]string{
 		"special_tokens[0]": tekken([]string{"a b"}, `, "special_tokens": [{"rank": 24, "token_str": "<x>"}]`),
 		"vocab[256]":        strings.Replace(tekken([]string{"ab", "x"}, ""), `{"rank": 256,`, `{"rank": 3,`, 1),
-		"config":            `{}`,
+		"config: default":   `{"config": {}, "vocab": []}`,
 	} {
-		if _, err := tokenizer.FromTekken(strings.NewReader(text)); !errors.Is(err, tokenizer.ErrFormat) || !strings.Contains(err.Error(), want) {
+		if _, err := openText("tekken.json", text); !errors.Is(err, tokenizer.ErrFormat) || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %s, got error %v", want, err)
 		}
 	}
@@ -217,61 +223,26 @@ func TestVocabRefuses(t *testing.T) {
 		"line 2":         {`{"a": 0}`, "#version: 0.2\na b c\n"},
 		"merges[0]":      {`{"a": 0, "b": 1}`, "a b\n"},
 		"id 0 is both":   {`{"a": 0, "b": 0}`, ""},
-		"vocabulary":     {`[]`, ""},
+		"vocabulary":     {`{"a": "b"}`, ""},
 		"want ids below": {`{"a": 99999999}`, ""},
 	} {
-		_, err := tokenizer.FromVocab(strings.NewReader(c[0]), strings.NewReader(c[1]), "")
+		_, err := tokenizer.OpenFS(fstest.MapFS{"vocab.json": {Data: []byte(c[0])}, "merges.txt": {Data: []byte(c[1])}})
 		if !errors.Is(err, tokenizer.ErrFormat) || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got error %v", want, err)
 		}
 	}
 }
 
-func TestEncodings(t *testing.T) {
-	for _, e := range tokenizer.Encodings() {
-		ids := map[int32]string{}
-		for name, id := range e.Specials {
-			if ids[id] != "" || id < 50256 {
-				t.Errorf("%s: %q and %q have id %d", e.Name, ids[id], name, id)
-			}
-			ids[id] = name
-		}
-	}
-	for _, c := range []struct {
-		name  string
-		ranks int
-		want  string
-	}{{"cl100k_base.tiktoken", 7, "cl100k_base"}, {"tokenizer.model", 128000, "llama3"}, {"x", 199998, "o200k_base"}, {"o200k_harmony", 0, "o200k_harmony"}} {
-		if e, err := tokenizer.EncodingOf(c.name, c.ranks); err != nil || e.Name != c.want {
-			t.Errorf("%s: got %s, %v", c.name, e.Name, err)
-		}
-	}
-	if _, err := tokenizer.EncodingOf("x", 5); !errors.Is(err, tokenizer.ErrUnsupported) || !strings.Contains(err.Error(), "llama3 (128000)") {
-		t.Errorf("5 ranks: %v", err)
-	}
-}
-
-func FuzzRanks(f *testing.F) {
+// FuzzOpen opens any bytes, as what they look like.
+func FuzzOpen(f *testing.F) {
 	f.Add([]byte("YQ== 0\nYg== 1\nYWI= 2\n"))
-	var all strings.Builder
-	for b := range 256 {
-		fmt.Fprintf(&all, "%s %d\n", base64.StdEncoding.EncodeToString([]byte{byte(b)}), b)
-	}
-	f.Add([]byte(all.String() + "YWI= 256\nYWJhYg== 257\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		tok, err := tokenizer.FromTiktoken(bytes.NewReader(data), tokenizer.Encoding{Pattern: "gpt2", Specials: map[string]int32{"<e>": 300}})
-		if err == nil {
-			tok.Decode(tok.Encode("ab<e>"))
-		}
-	})
-}
-
-func FuzzSentencePiece(f *testing.F) {
 	f.Add([]byte("\n\t\n\x05<unk>\x18\x02\n\x08\n\x01a\x15\x00\x00\x80\xbf\n\x05\n\x03\xe2\x96\x81"))
+	f.Add([]byte(tekken([]string{"ab", "cab"}, "")))
+	f.Add([]byte("[UNK]\n[CLS]\na\n##b\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tok, err := tokenizer.FromSentencePiece(bytes.NewReader(data))
+		tok, err := openText("r50k_base.tiktoken", string(data)) // a name that says what ranks lack
 		if err == nil {
-			tok.Decode(tok.Encode("a b é\xff ﬁ "))
+			tok.Decode(tok.Encode("a b é\xff ﬁ <|endoftext|>"))
 		}
 	})
 }
@@ -280,6 +251,11 @@ func FuzzGGUFVocab(f *testing.F) {
 	f.Add("gpt2", "gpt-2", "a b ab <e>", "a b", []byte{1, 1, 1, 3})
 	f.Add("llama", "", "<unk> <s> ▁ a ▁a", "", []byte{2, 3, 1, 4, 5})
 	f.Add("bert", "", "[UNK] ▁a b", "", []byte{3, 1, 1})
+	rwkv := []string{"<s>", "ab"}
+	for b := range 256 {
+		rwkv = append(rwkv, fmt.Sprintf(`\x%02x`, b))
+	}
+	f.Add("rwkv", "", strings.Join(rwkv, " "), "", append([]byte{3}, bytes.Repeat([]byte{1}, len(rwkv)-1)...))
 	f.Fuzz(func(t *testing.T, model, pre, tokens, merges string, kinds []byte) {
 		m := metadata{"tokenizer.ggml.model": model, "tokenizer.ggml.pre": pre, "tokenizer.ggml.tokens": strings.Fields(tokens),
 			"tokenizer.ggml.merges": strings.Split(merges, ","), "tokenizer.ggml.unknown_token_id": uint32(0)}

@@ -77,7 +77,6 @@ func fromGGUF(m Metadata) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(s.added, func(x, y added) int { return int(x.id) - int(y.id) })
 	before, after := int32(-1), int32(-1)
 	if v.addBOS {
 		before = v.bos
@@ -314,7 +313,7 @@ func (v *ggufVocab) wordPiece() (*spec, error) {
 	v.bos, v.eos = v.id("cls_token_id", v.bos), v.id("seperator_token_id", v.eos)
 	v.addBOS, v.addEOS = v.bos >= 0, v.eos >= 0
 	lower := valueOf(v, "normalizer.lowercase", true)
-	bert := BERT{Cased: !lower, KeepAccents: !valueOf(v, "normalizer.strip_accents", lower)}
+	bert := bertText{cased: !lower, keepAccents: !valueOf(v, "normalizer.strip_accents", lower)}
 	if v.unk < 0 || v.err != nil {
 		return nil, fmt.Errorf("%sunknown_token_id: %w: words that the vocabulary lacks need one (%v)", ggufPrefix, ErrFormat, v.err)
 	}

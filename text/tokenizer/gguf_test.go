@@ -130,21 +130,9 @@ func TestLlamaCppRanks(t *testing.T) {
 	}
 }
 
-// ranks reads a file of ranks by what it looks like.
+// ranks reads a file of ranks.
 func ranks(tb testing.TB, file string) *tokenizer.Tokenizer {
-	data, err := os.ReadFile(testkit.Data(tb, "tokenizers/"+file))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	n, ok := tokenizer.IsRanks(data)
-	if !ok {
-		tb.Fatalf("%s is no file of ranks", file)
-	}
-	e, err := tokenizer.EncodingOf(file[strings.LastIndexByte(file, '/')+1:], n)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tok, err := tokenizer.FromTiktoken(strings.NewReader(string(data)), e)
+	tok, err := tokenizer.Open(testkit.Data(tb, "tokenizers/"+file))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -224,7 +224,7 @@ func TestByteNames(t *testing.T) {
 	if err := json.Unmarshal([]byte(readData(t, "tokenizers/gpt2/encoder.json")), &vocab); err != nil {
 		t.Fatal(err)
 	}
-	tok := tiktokens()[0].load(t) // r50k is the vocabulary of GPT-2
+	tok := openTiktoken(t, "r50k_base") // r50k is the vocabulary of GPT-2
 	for name, id := range vocab {
 		text, ok := bytesOf(name)
 		if string(tok.Bytes(id)) != text || !ok {
@@ -276,9 +276,18 @@ func ranksFile(tokens ...string) string {
 	return b.String()
 }
 
+// fromRanks makes a tokenizer of a file of ranks.
+func fromRanks(data []byte, pattern string, specials map[string]int32) (*Tokenizer, error) {
+	s, err := tiktokenSpec(data, pattern, specials)
+	if err != nil {
+		return nil, err
+	}
+	return build(*s)
+}
+
 func TestTiktokenRules(t *testing.T) {
 	// "abcd" has no merge that leads to it, so it is taken as a whole chunk only.
-	tok, err := parseTiktoken([]byte(ranksFile("ab", "cd", "bc", "abcd", "xyz")), "gpt2", map[string]int32{"<|end|>": 300})
+	tok, err := fromRanks([]byte(ranksFile("ab", "cd", "bc", "abcd", "xyz")), "gpt2", map[string]int32{"<|end|>": 300})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,13 +318,37 @@ func TestTiktokenRules(t *testing.T) {
 		{"special far off", ranksFile("ab"), map[string]int32{"<|end|>": 1 << 30}, "special token"},
 		{"a long token", ranksFile(strings.Repeat("a", 513)), nil, "a token of 513 bytes"},
 	} {
-		tok, err := parseTiktoken([]byte(c.data), "gpt2", c.specials)
+		tok, err := fromRanks([]byte(c.data), "gpt2", c.specials)
 		if tok != nil || !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
 		}
 	}
-	if _, err := parseTiktoken([]byte(ranksFile()), "cl50k", nil); !errors.Is(err, ErrUnsupported) {
+	if _, err := fromRanks([]byte(ranksFile()), "cl50k", nil); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("an unknown pattern: got %v", err)
+	}
+}
+
+func TestEncodings(t *testing.T) {
+	for _, e := range rankEncodings() {
+		ids := map[int32]string{}
+		for name, id := range e.specials {
+			if ids[id] != "" || id < 50256 {
+				t.Errorf("%s: %q and %q have id %d", e.name, ids[id], name, id)
+			}
+			ids[id] = name
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		ranks int
+		want  string
+	}{{"cl100k_base.tiktoken", 7, "cl100k_base"}, {"tokenizer.model", 128000, "llama3"}, {"x", 199998, "o200k_base"}, {"o200k_harmony", 0, "o200k_harmony"}} {
+		if e, err := encodingOf(c.name, c.ranks); err != nil || e.name != c.want {
+			t.Errorf("%s: got %s, %v", c.name, e.name, err)
+		}
+	}
+	if _, err := encodingOf("x", 5); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "llama3 (128000)") {
+		t.Errorf("5 ranks: %v", err)
 	}
 }
 
@@ -323,7 +356,7 @@ func FuzzTiktoken(f *testing.F) {
 	f.Add([]byte(ranksFile("ab", "abc")), "cl100k")
 	f.Add([]byte("YQ== 0\nYg== 1\n"), "gpt2")
 	f.Fuzz(func(t *testing.T, data []byte, pattern string) {
-		tok, err := parseTiktoken(data, pattern, map[string]int32{"<|end|>": 400})
+		tok, err := fromRanks(data, pattern, map[string]int32{"<|end|>": 400})
 		if err != nil {
 			return
 		}

@@ -259,9 +259,6 @@ func TestLoadMissing(t *testing.T) {
 	if _, err := Load(t.TempDir()); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "tokenizer.json") {
 		t.Errorf("an empty folder: got %v", err)
 	}
-	if _, err := LoadTiktoken(filepath.Join(t.TempDir(), "none"), "gpt2", nil); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no rank file: got %v", err)
-	}
 	// A binary file where JSON is expected.
 	if _, err := Load(testkit.Data(t, "models/stories260k/tok512.bin")); !errors.Is(err, ErrFormat) {
 		t.Errorf("a binary file: got %v", err)

@@ -15,11 +15,10 @@ import (
 type node struct {
 	path string
 	data json.RawMessage
-	late *overrun // where patterns say that they gave up on a text
 }
 
 // field is the way to a part of this value, for errors about it.
-func (n node) field(name string) node { return node{path: n.path + name, late: n.late} }
+func (n node) field(name string) node { return node{path: n.path + name} }
 
 // maxDepth is how many sequences of steps may stand inside each other.
 const maxDepth = 8
@@ -100,7 +99,7 @@ func (n node) deepSteps(field string, depth int) ([]node, error) {
 	}
 	var out []node
 	for i, data := range list {
-		step := node{n.path + "." + field + "[" + strconv.Itoa(i) + "]", data, n.late}
+		step := node{n.path + "." + field + "[" + strconv.Itoa(i) + "]", data}
 		more, err := step.deepSteps(field, depth+1)
 		if err != nil {
 			return nil, err
@@ -141,7 +140,7 @@ func (p patternJSON) matcher(at node) (cutter, error) {
 		if err != nil {
 			return nil, at.errorf("%w", err)
 		}
-		return patternCutter(pat, at.late), nil
+		return patternCutter(pat), nil
 	case p.String == nil || p.Regex != nil:
 		return nil, at.errorf("%w: want either String or Regex", ErrFormat)
 	case *p.String == "":

@@ -78,7 +78,8 @@ func formOf(f norm.Form) normalizer {
 		case s.from != nil || peculiar(s.text):
 			return formByHand(f, s)
 		}
-		return strand{text: f.String(s.text), at: s.at}
+		s.text = f.String(s.text)
+		return s
 	}
 }
 
@@ -185,7 +186,7 @@ func readReplace(n node) (normalizer, error) {
 	}
 	return func(s strand) strand {
 		w := rewrite{in: s}
-		find(s.text, func(start, end int, match bool) {
+		find(s, func(start, end int, match bool) {
 			if match {
 				w.keep(start)
 				w.put(end, p.Content)

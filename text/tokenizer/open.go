@@ -126,7 +126,7 @@ func topKeys(data []byte) (keys []string) {
 // readDraft finds out what a file is.
 func readDraft(dir fs.FS, name string, data []byte, c *configJSON) (d draft, err error) {
 	keys := topKeys(data)
-	ranks, isRanks := IsRanks(data)
+	ranks, isRanks := isRanks(data)
 	switch {
 	case slices.Contains(keys, "config") && slices.Contains(keys, "vocab"):
 		d = draft{bos: "<s>", eos: "</s>"}
@@ -134,9 +134,9 @@ func readDraft(dir fs.FS, name string, data []byte, c *configJSON) (d draft, err
 	case keys != nil:
 		return c.vocabulary(dir, name, "", data)
 	case isRanks:
-		var e Encoding
-		if e, err = EncodingOf(path.Base(name), ranks); err == nil {
-			d.spec, err = tiktokenSpec(data, e.Pattern, c.rename(e.Specials))
+		var e rankEncoding
+		if e, err = encodingOf(path.Base(name), ranks); err == nil {
+			d.spec, err = tiktokenSpec(data, e.pattern, c.rename(e.specials))
 		}
 	case bytes.HasPrefix(data, []byte("#version")):
 		return c.vocabulary(dir, "", name, nil)
@@ -144,7 +144,7 @@ func readDraft(dir fs.FS, name string, data []byte, c *configJSON) (d draft, err
 		return sentencePieceDraft(data)
 	case hasLine(data, "[UNK]"):
 		d = draft{bos: "[CLS]", eos: "[SEP]"}
-		d.spec, err = wordList(bytes.NewReader(data), c.bert())
+		d.spec, err = wordList(data, c.bert())
 	default:
 		n, ok := llama2CSize(data)
 		if !ok {
@@ -206,7 +206,7 @@ func (c *configJSON) vocabulary(dir fs.FS, vocab, merges string, data []byte) (d
 	if strings.HasPrefix(c.Class, "Qwen2Tokenizer") {
 		pattern = "qwen2"
 	}
-	d.spec, err = vocabSpec(bytes.NewReader(data), bytes.NewReader(lines), pattern, nil)
+	d.spec, err = vocabSpec(data, lines, pattern)
 	if err == nil && pattern != "" {
 		d.normalizer = json.RawMessage(`{"type":"NFC"}`)
 	}
@@ -214,11 +214,11 @@ func (c *configJSON) vocabulary(dir fs.FS, vocab, merges string, data []byte) (d
 }
 
 // bert is what the file says of case and accents; nil when it says nothing.
-func (c *configJSON) bert() *BERT {
+func (c *configJSON) bert() *bertText {
 	if c.Lower == nil {
 		return nil
 	}
-	return &BERT{Cased: !*c.Lower, KeepAccents: c.Accents != nil && !*c.Accents}
+	return &bertText{cased: !*c.Lower, keepAccents: c.Accents != nil && !*c.Accents}
 }
 
 // rename gives special tokens the names that the file has for their ids.
@@ -272,6 +272,5 @@ func (c *configJSON) extend(s *spec) error {
 			s.added = append(s.added, mine)
 		}
 	}
-	slices.SortFunc(s.added, func(x, y added) int { return int(x.id) - int(y.id) })
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dlclark/regexp2/v2"
 )
@@ -15,6 +16,7 @@ type pattern struct {
 	name string
 	next func(s string, i int) int // end of the chunk of s that starts at i; nil when compiled
 	re   *regexp2.Regexp           // nil for a scanner
+	wait time.Duration             // for re on an empty text; see timePerByte
 	// regex lists the spellings by which files name this pattern in a Split
 	// pre-tokenizer; the first is the one that is written. Without any, the
 	// pattern is written as the ByteLevel pre-tokenizer's own.

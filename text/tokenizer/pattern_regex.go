@@ -9,8 +9,8 @@ import (
 	"github.com/dlclark/regexp2/v2"
 )
 
-// overrun keeps the first error of the patterns of one tokenizer, from all
-// goroutines.
+// overrun keeps the first error of the patterns of one tokenizer, or of one fork
+// of it, from all goroutines.
 type overrun struct{ first atomic.Pointer[error] }
 
 func (o *overrun) note(err error) { o.first.CompareAndSwap(nil, &err) }
@@ -19,12 +19,21 @@ func (o *overrun) note(err error) { o.first.CompareAndSwap(nil, &err) }
 // ErrPattern, or nil. The rest of that text had been one piece: its ids spell the
 // text, but they are not those of the pattern. Known patterns never give up, which
 // is why Encode has no error of its own; whoever encodes with the tokenizer of an
-// unknown file asks at the end, as with a [bufio.Scanner].
+// unknown file asks at the end, as with a [bufio.Scanner]. Whose texts fail on
+// their own, as the requests of a server do, encodes each with a [Tokenizer.Fork].
 func (t *Tokenizer) Err() error {
 	if err := t.late.first.Load(); err != nil {
 		return *err
 	}
 	return nil
+}
+
+// Fork returns the same tokenizer with an Err of its own, which speaks of what the
+// fork encodes and of nothing else.
+func (t *Tokenizer) Fork() *Tokenizer {
+	fork := *t
+	fork.late = &overrun{}
+	return &fork
 }
 
 // dialect is the language that a regular expression is written in.
@@ -36,11 +45,15 @@ const (
 )
 
 const (
-	maxPattern   = 1 << 16         // bytes of a regular expression
-	maxStack     = 4 << 20         // slots of 8 bytes for backtracking in one match
-	searchTime   = 5 * time.Second // for the way to one match
-	timePerByte  = 20 * time.Microsecond
+	maxPattern   = 1 << 16 // bytes of a regular expression
+	maxStack     = 4 << 20 // slots of 8 bytes for backtracking in one match
 	clockMatches = 1 << 10 // matches between two looks at the clock
+
+	// The library counts no steps, it only looks at the clock. A sound pattern needs
+	// well below a microsecond for a byte, so that the limits leave room for a busy
+	// machine: what exceeds them would go on for hours.
+	shortestWait = 10 * time.Second
+	timePerByte  = 20 * time.Microsecond
 )
 
 // compile makes a pattern of a regular expression that no scanner is written
@@ -54,12 +67,11 @@ func compile(regex string, d dialect) (*pattern, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pattern %q: %w: %w", clip([]byte(regex)), ErrUnsupported, err)
 	}
-	re.MatchTimeout = searchTime
 	name := "regex:" + regex
 	if d == rust {
 		name = "rust:" + regex
 	}
-	return &pattern{name: name, regex: []string{regex}, re: re}, nil
+	return &pattern{name: name, regex: []string{regex}, re: re, wait: shortestWait}, nil
 }
 
 // each cuts s: it calls yield for every match, and with match false for every
@@ -82,10 +94,13 @@ func (p *pattern) each(s string, yield func(start, end int, match bool)) error {
 	}
 	// Bytes that are not UTF-8 become one U+FFFD each, here and in `bytes`.
 	runes := []rune(s)
-	deadline := time.Now().Add(searchTime + time.Duration(len(s))*timePerByte)
+	limit := p.wait + time.Duration(len(s))*timePerByte
+	deadline := time.Now().Add(limit)
+	re := *p.re             // shares everything with the other users of the pattern but
+	re.MatchTimeout = limit // this: one match may be all of the text
 	at := cursor{s: s}
 	last, count, late := 0, 0, false
-	err := p.re.FindRunesMatches(runes, 0, func(v regexp2.MatchView) bool {
+	err := re.FindRunesMatches(runes, 0, func(v regexp2.MatchView) bool {
 		from, n, _ := v.GroupRange(0)
 		start := at.bytes(from)
 		end := at.bytes(from + n)

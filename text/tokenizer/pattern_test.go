@@ -109,19 +109,35 @@ func TestHostilePattern(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.re.MatchTimeout = 1 // the default is five seconds
+	p.wait = 1
 	err = p.each(strings.Repeat("a", 100)+"!", func(int, int, bool) {})
 	if !errors.Is(err, ErrPattern) || len(err.Error()) > 200 {
 		t.Errorf("got %v", err)
 	}
-	tok := Tokenizer{pipeline: pipeline{late: &overrun{}}}
-	if err := tok.Err(); err != nil {
-		t.Errorf("before any text: %v", err)
+}
+
+// TestFork: a pattern that gives up spoils neither the text nor other requests.
+func TestFork(t *testing.T) {
+	text := strings.Repeat("a", 100) + "!"
+	whole, err := build(spec{modelSpec: modelSpec{kind: wordLevelModel}, tokens: []token{{text, plain}}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	pieces := 0
-	patternCutter(p, tok.late)(strings.Repeat("a", 100)+"!", func(start, end int, match bool) { pieces += end - start })
-	if err := tok.Err(); pieces != 101 || !errors.Is(err, ErrPattern) {
-		t.Errorf("pieces of %d bytes, and %v", pieces, err)
+	p, err := compile(`(a|aa|aaa)+$`, onig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.wait = 1
+	whole.preTokenizers = []preTokenizer{isolated.by(patternCutter(p), false)}
+	one, other := whole.Fork(), whole.Fork()
+	if got := one.Encode(text); !slices.Equal(got, []int32{0}) || !errors.Is(one.Err(), ErrPattern) {
+		t.Errorf("got %v, %v; want the text as one piece, and ErrPattern", got, one.Err())
+	}
+	if other.Encode("!"); other.Err() != nil || whole.Err() != nil {
+		t.Errorf("others hear of it: %v, %v", other.Err(), whole.Err())
+	}
+	if whole.Encode(text); !errors.Is(whole.Err(), ErrPattern) {
+		t.Errorf("got %v, want ErrPattern", whole.Err())
 	}
 }
 
@@ -221,7 +237,7 @@ func FuzzPattern(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p.re.MatchTimeout = 1e8
+		p.wait = 1e8
 		at := 0
 		err = p.each(text, func(start, end int, _ bool) {
 			if start != at || end < start {

@@ -14,7 +14,7 @@ type pipeline struct {
 	level         bool // the model takes bytes: see spec.byteLevel
 	traced        bool // bytes are traced even if nobody asks: a step wants to know where text begins
 
-	late *overrun
+	late *overrun // see Err
 
 	// pattern does the work of preTokenizers in one go, for byte-level vocabularies
 	// with a known one; nil for others. leading puts a space in front of text that
@@ -27,17 +27,17 @@ type pipeline struct {
 func (p *pipeline) read(s *spec) (err error) {
 	p.level = s.byteLevel()
 	p.late = &overrun{}
-	if p.normalizers, err = readNormalizers(node{"normalizer", s.normalizer, p.late}); err != nil {
+	if p.normalizers, err = readNormalizers(node{"normalizer", s.normalizer}); err != nil {
 		return err
 	}
-	cut := node{"pre_tokenizer", s.preTokenizer, p.late}
+	cut := node{"pre_tokenizer", s.preTokenizer}
 	if p.preTokenizers, err = readPreTokenizers(cut, p.level); err != nil {
 		return err
 	}
-	if p.frame, err = readFrame(node{"post_processor", s.postProcessor, p.late}, s.tokens); err != nil {
+	if p.frame, err = readFrame(node{"post_processor", s.postProcessor}, s.tokens); err != nil {
 		return err
 	}
-	if p.decoding, err = readDecoding(node{"decoder", s.decoder, p.late}); err != nil {
+	if p.decoding, err = readDecoding(node{"decoder", s.decoder}, p.late); err != nil {
 		return err
 	}
 	if s.exact != nil {

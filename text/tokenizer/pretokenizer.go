@@ -106,9 +106,9 @@ func readByteLevel(n node, raw bool) (preTokenizer, error) {
 
 // scannerCutter cuts by a scanner, which covers all of a text.
 func scannerCutter(next func(s string, i int) int) cutter {
-	return func(s string, yield func(start, end int, match bool)) {
-		for i := 0; i < len(s); {
-			end := next(s, i)
+	return func(s strand, yield func(start, end int, match bool)) {
+		for i := 0; i < len(s.text); {
+			end := next(s.text, i)
 			yield(i, end, true)
 			i = end
 		}
@@ -298,9 +298,9 @@ func isWord(r rune) bool {
 }
 
 // scanWords finds \w+|[^\w\s]+.
-func scanWords(s string, yield func(start, end int, match bool)) {
+func scanWords(in strand, yield func(start, end int, match bool)) {
 	const none, word, other, space = 0, 1, 2, 3
-	start, now := 0, none
+	s, start, now := in.text, 0, none
 	for i, r := range s {
 		kind := other
 		switch {

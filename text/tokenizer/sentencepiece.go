@@ -4,14 +4,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// FromSentencePiece reads a .model of SentencePiece (github.com/google/
+// sentencePieceDraft reads a .model of SentencePiece (github.com/google/
 // sentencepiece): models of kind unigram, bpe and char, with byte fallback,
 // user-defined symbols and any table of replacements. Ids are those of its
 // encode; U+FFFD stands for bytes that are no UTF-8 only where the file asks for
@@ -22,24 +21,7 @@ import (
 // rare texts where the normalizers that it can name differ from SentencePiece's:
 // clusters of characters of which only a part is replaced.
 //
-// Errors wrap ErrFormat or ErrUnsupported and name the piece.
-func FromSentencePiece(r io.Reader) (*Tokenizer, error) {
-	data, err := readAll(r)
-	var d draft
-	if err == nil {
-		d, err = sentencePieceDraft(data)
-	}
-	var t *Tokenizer
-	if err == nil {
-		t, err = build(*d.spec)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: SentencePiece model: %w", err)
-	}
-	t.mark(d.bos, d.eos)
-	return t, nil
-}
-
+// Errors name the piece.
 func sentencePieceDraft(data []byte) (d draft, err error) {
 	f, err := readSpm(data)
 	if err != nil {

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"math"
@@ -38,12 +37,13 @@ func readSpmExpected(tb testing.TB) (e spmExpected) {
 	return e
 }
 
-func readSpmModel(tb testing.TB, name string) []byte {
-	data, err := os.ReadFile(filepath.Join(spmData, name+".model"))
+func openSpm(tb testing.TB, name string) *Tokenizer {
+	tb.Helper()
+	tok, err := Open(filepath.Join(spmData, name+".model"))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return data
+	return tok
 }
 
 // TestSentencePiece holds small models of every kind and setting against
@@ -55,10 +55,7 @@ func TestSentencePiece(t *testing.T) {
 	}
 	for name, want := range e.Models {
 		t.Run(name, func(t *testing.T) {
-			tok, err := FromSentencePiece(bytes.NewReader(readSpmModel(t, name)))
-			if err != nil {
-				t.Fatal(err)
-			}
+			tok := openSpm(t, name)
 			if tok.VocabSize() != want.Vocab {
 				t.Errorf("%d tokens, want %d", tok.VocabSize(), want.Vocab)
 			}
@@ -178,10 +175,7 @@ func fmtIDs(ids []int32) string {
 // TestUnigramLong has the same best path by either way through a long text, and
 // takes one unknown for a row of characters that have no token.
 func TestUnigramLong(t *testing.T) {
-	tok, err := FromSentencePiece(bytes.NewReader(readSpmModel(t, "unigram")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tok := openSpm(t, "unigram")
 	u := modelOf(t, tok)
 	text := strings.Repeat("▁the▁cat▁sees▁猫猫猫▁the", 200)
 	l := u.newLattice(text)
@@ -215,7 +209,10 @@ func TestSentencePieceRefuses(t *testing.T) {
 		"precompiled_charsmap":     unk + piece("a", 1) + "\x1a\x04\x12\x02ab",
 		"a trie of 65535 bytes":    unk + piece("a", 1) + "\x1a\x08\x12\x06\xff\xff\x00\x00ab",
 	} {
-		_, err := FromSentencePiece(strings.NewReader(data))
+		d, err := sentencePieceDraft([]byte(data))
+		if err == nil {
+			_, err = build(*d.spec)
+		}
 		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrFormat) && !errors.Is(err, ErrUnsupported) {
 			t.Errorf("want %q, got error %v", want, err)
 		}

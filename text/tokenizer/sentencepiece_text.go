@@ -133,7 +133,8 @@ func (s *spmText) normalize(in strand) strand {
 	if s.prefix && s.suffix {
 		p.put(space, at, at)
 	}
-	return strand{text: string(p.out), at: in.at, from: p.from}
+	in.text, in.from = string(p.out), p.from
+	return in
 }
 
 // decoding is how ids become text again (sentencepiece_processor.cc), where unk is

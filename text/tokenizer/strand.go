@@ -12,6 +12,7 @@ type strand struct {
 	// from says for each byte of text which bytes of the original it stands for:
 	// those of whole characters. nil when nobody asks; at tells then.
 	from []Span
+	late *overrun // where a pattern says that it gave up on this text
 }
 
 // tracked is all of an original text whose bytes are to be traced.
@@ -29,11 +30,11 @@ func tracked(text string) strand {
 
 // sub is the part of s from byte i up to but without j.
 func (s strand) sub(i, j int) strand {
-	out := strand{text: s.text[i:j], at: s.at + i}
+	s.text, s.at = s.text[i:j], s.at+i
 	if s.from != nil {
-		out.from = s.from[i:j]
+		s.from = s.from[i:j]
 	}
-	return out
+	return s
 }
 
 // begins says whether s starts where the original does.
@@ -113,7 +114,9 @@ func (w *rewrite) finish() strand {
 	if w.same >= 0 {
 		return w.in
 	}
-	return strand{text: string(w.out), at: w.in.at, from: w.from}
+	out := w.in
+	out.text, out.from = string(w.out), w.from
+	return out
 }
 
 // prepend puts text in front, as part of the first character.

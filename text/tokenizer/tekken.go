@@ -4,8 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
-	"slices"
 )
 
 // tekkenJSON is a tekken.json (github.com/mistralai/mistral-common,
@@ -27,28 +25,9 @@ type tekkenJSON struct {
 	} `json:"special_tokens"`
 }
 
-// FromTekken reads Mistral's tekken.json: byte-level BPE by rank. Special tokens
+// parseTekken reads Mistral's tekken.json: byte-level BPE by rank. Special tokens
 // have the first ids, ranks count from behind them; those that the file reserves
-// and does not name are <SPECIAL_n>.
-//
-// Errors wrap ErrFormat or ErrUnsupported and name the JSON path.
-func FromTekken(r io.Reader) (*Tokenizer, error) {
-	data, err := readAll(r)
-	var s *spec
-	if err == nil {
-		s, err = parseTekken(data)
-	}
-	var t *Tokenizer
-	if err == nil {
-		t, err = build(*s)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: tekken: %w", err)
-	}
-	t.mark("<s>", "</s>")
-	return t, nil
-}
-
+// and does not name are <SPECIAL_n>. Errors name the JSON path.
 func parseTekken(data []byte) (*spec, error) {
 	var f tekkenJSON
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -116,7 +95,6 @@ func (f *tekkenJSON) specials(s *spec) error {
 			return err
 		}
 	}
-	slices.SortFunc(s.added, func(x, y added) int { return int(x.id) - int(y.id) })
 	return nil
 }
 

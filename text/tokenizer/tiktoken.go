@@ -6,38 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
-
-	"weft/internal/mapfile"
 )
 
-// LoadTiktoken reads a file of tiktoken ranks (github.com/openai/tiktoken): one
-// token a line, its bytes in base64 and its rank, which is its id. pattern is
-// that of the encoding, "gpt2" for r50k and p50k, "cl100k" or "o200k"; specials
-// are its special tokens, which the file does not hold.
-func LoadTiktoken(path, pattern string, specials map[string]int32) (*Tokenizer, error) {
-	data, err := readFile(mapfile.Dir(filepath.Dir(path)), filepath.Base(path))
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	t, err := parseTiktoken(data, pattern, specials)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
-	}
-	return t, nil
-}
-
-// parseTiktoken recovers the merges that the ranks stand for; see recover.go.
-func parseTiktoken(data []byte, pattern string, specials map[string]int32) (*Tokenizer, error) {
-	s, err := tiktokenSpec(data, pattern, specials)
-	if err != nil {
-		return nil, err
-	}
-	return build(*s)
-}
-
+// tiktokenSpec reads a file of tiktoken ranks (github.com/openai/tiktoken): one
+// token a line, its bytes in base64 and its rank, which is its id. The merges that
+// the ranks stand for are recovered; see recover.go.
 func tiktokenSpec(data []byte, pattern string, specials map[string]int32) (*spec, error) {
 	// A chunk that is a token is taken whole before any merge is tried.
 	pat, err := patternNamed(pattern)
@@ -63,7 +38,6 @@ func tiktokenSpec(data []byte, pattern string, specials map[string]int32) (*spec
 		}
 		s.added = append(s.added, added{id: id, content: name, special: true})
 	}
-	slices.SortFunc(s.added, func(x, y added) int { return int(x.id) - int(y.id) })
 	s.merges, err = rankMerges(s)
 	return s, err
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Tokenizer maps text to ids and back. It is immutable and safe for concurrent
-// use; make one with Train, Load, LoadTiktoken or one of the From functions.
+// use; make one with Train or Open, or from what is no file by FromGGUF or FromLlama2C.
 type Tokenizer struct {
 	spec
 	pipeline
@@ -61,7 +61,7 @@ func (t *Tokenizer) findAdded() error {
 			raw = append(raw, a)
 			continue
 		}
-		a.content = t.normalize(strand{text: a.content}).text
+		a.content = t.normalize(strand{text: a.content, late: t.late}).text
 		normal = append(normal, a)
 	}
 	t.raw, t.normal = newFinder(raw), newFinder(normal)

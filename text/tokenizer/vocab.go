@@ -3,47 +3,24 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"slices"
 	"strings"
 )
 
-// FromVocab reads the two files of GPT-2 and its heirs: a JSON object of tokens
+// vocabSpec reads the two files of GPT-2 and its heirs: a JSON object of tokens
 // and their ids (vocab.json, encoder.json), and merges, one a line (merges.txt,
-// vocab.bpe). pattern is a name of Patterns or a regular expression; "" means
-// GPT-2's own. names lists special tokens, in addition to those that no merge
-// makes and that are spelled <…> or […].
-//
-// Errors wrap ErrFormat and name the token or the line.
-func FromVocab(vocab, merges io.Reader, pattern string, names ...string) (*Tokenizer, error) {
-	s, err := vocabSpec(vocab, merges, pattern, names)
-	var t *Tokenizer
-	if err == nil {
-		t, err = build(*s)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: vocabulary and merges: %w", err)
-	}
-	return t, nil
-}
-
-func vocabSpec(vocab, merges io.Reader, pattern string, names []string) (*spec, error) {
+// vocab.bpe). pattern is a name of Patterns; "" means GPT-2's own. Tokens that no
+// merge makes and that are spelled <…> or […] are special. Errors name the token or
+// the line.
+func vocabSpec(vocab, merges []byte, pattern string) (*spec, error) {
 	pat, err := patternNamed(pattern)
 	if err != nil {
 		return nil, err
 	}
-	data, err := readAll(vocab)
-	if err != nil {
-		return nil, err
-	}
 	var ids map[string]int64
-	if err := json.Unmarshal(data, &ids); err != nil {
+	if err := json.Unmarshal(vocab, &ids); err != nil {
 		return nil, fmt.Errorf("vocabulary: %w: %w", ErrFormat, err)
 	}
-	if data, err = readAll(merges); err != nil {
-		return nil, err
-	}
-	list, err := mergeLines(string(data))
+	list, err := mergeLines(string(merges))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +34,7 @@ func vocabSpec(vocab, merges io.Reader, pattern string, names []string) (*spec, 
 		text, ok := bytesOf(name)
 		k := plain
 		switch {
-		case slices.Contains(names, name), !made[name] && marker(name):
+		case !made[name] && marker(name):
 			text, k = name, special
 		case !ok:
 			text, k = name, literal
@@ -69,7 +46,6 @@ func vocabSpec(vocab, merges io.Reader, pattern string, names []string) (*spec, 
 			s.added = append(s.added, added{id: int32(id), content: name, special: true})
 		}
 	}
-	slices.SortFunc(s.added, func(x, y added) int { return int(x.id) - int(y.id) })
 	return s, s.readMerges(ids, list)
 }
 
@@ -89,36 +65,17 @@ func mergeLines(text string) (list mergesJSON, err error) {
 	return list, nil
 }
 
-// BERT says how BERT's tokenizers prepare text. The zero value is that of the
+// bertText says how BERT's tokenizers prepare text. The zero value is that of the
 // uncased models: accents go with the case.
-type BERT struct {
-	Cased       bool
-	KeepAccents bool // of uncased text; cased text always keeps them
+type bertText struct {
+	cased       bool
+	keepAccents bool // of uncased text; cased text always keeps them
 }
 
-// FromWordPiece reads a vocab.txt of BERT (github.com/google-research/bert): one
-// token a line, by id; ## marks those that go on inside a word. With b nil, text
-// keeps its case if the vocabulary has capital letters.
-//
-// Errors wrap ErrFormat and name the line.
-func FromWordPiece(r io.Reader, b *BERT) (*Tokenizer, error) {
-	s, err := wordList(r, b)
-	var t *Tokenizer
-	if err == nil {
-		t, err = build(*s)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: WordPiece vocabulary: %w", err)
-	}
-	t.mark("[CLS]", "[SEP]")
-	return t, nil
-}
-
-func wordList(r io.Reader, b *BERT) (*spec, error) {
-	data, err := readAll(r)
-	if err != nil {
-		return nil, err
-	}
+// wordList reads a vocab.txt of BERT (github.com/google-research/bert): one token a
+// line, by id; ## marks those that go on inside a word. With b nil, text keeps its
+// case if the vocabulary has capital letters. Errors name the line.
+func wordList(data []byte, b *bertText) (*spec, error) {
 	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
 	var tokens []token
 	capital := false
@@ -138,7 +95,7 @@ func wordList(r io.Reader, b *BERT) (*spec, error) {
 		tokens = append(tokens, t)
 	}
 	if b == nil {
-		b = &BERT{Cased: capital}
+		b = &bertText{cased: capital}
 	}
 	if _, ok := at["[UNK]"]; !ok {
 		return nil, fmt.Errorf("no token [UNK]: %w: words that the vocabulary lacks need one", ErrFormat)
@@ -170,10 +127,10 @@ func bertMarker(name string) bool {
 }
 
 // spec is all of a BERT tokenizer but its tokens.
-func (b BERT) spec(unk string) *spec {
+func (b bertText) spec(unk string) *spec {
 	return &spec{
 		normalizer: mustJSON(orderedJSON{{"type", "BertNormalizer"}, {"clean_text", true}, {"handle_chinese_chars", true},
-			{"strip_accents", !b.Cased && !b.KeepAccents}, {"lowercase", !b.Cased}}),
+			{"strip_accents", !b.cased && !b.keepAccents}, {"lowercase", !b.cased}}),
 		preTokenizer: json.RawMessage(`{"type":"BertPreTokenizer"}`),
 		decoder:      json.RawMessage(`{"type":"WordPiece","prefix":"##","cleanup":true}`),
 		modelSpec:    modelSpec{kind: wordPieceModel, unk: unk, prefix: "##", longest: 100},
