@@ -17,7 +17,7 @@ import (
 // one factorisation and one triangular inverse, all in float64, none of the full
 // inverse.
 func inverseFactor(pool *par.Pool, c []float32, n int, order []int, damp float64) ([]float64, error) {
-	var mean float64
+	var mean float64 // of the diagonal, the unit of damp: moments have no scale of their own
 	for i := range n {
 		mean += float64(c[i*n+i]) / float64(n)
 	}
@@ -28,7 +28,7 @@ func inverseFactor(pool *par.Pool, c []float32, n int, order []int, damp float64
 	if mean == 0 { // nothing was ever seen: every column is as good as another
 		add = 1
 	}
-	a := make([]float64, n*n)
+	a := make([]float64, n*n) // C', the last step first; only its lower triangle is read
 	for i := range n {
 		from := order[n-1-i]
 		for j := range i + 1 {
@@ -49,8 +49,10 @@ func inverseFactor(pool *par.Pool, c []float32, n int, order []int, damp float64
 // triangleChunk is how many rows or columns of a triangle a worker takes.
 const triangleChunk = 32
 
-// cholesky replaces the lower triangle of a [n, n] by L with L L^T = a. It
-// returns the first row whose pivot is not positive, or -1.
+// cholesky replaces the lower triangle of a [n, n] by L with L L^T = a, column by
+// column (the left-looking form: each element is one dot product of two rows, so
+// threads change no bit). It returns the first row whose pivot is not positive, or
+// -1. n^3/3 multiplications.
 func cholesky(pool *par.Pool, a []float64, n int) int {
 	for j := range n {
 		row := a[j*n : j*n+j+1]
@@ -71,8 +73,10 @@ func cholesky(pool *par.Pool, a []float64, n int) int {
 	return -1
 }
 
-// invertLower is the inverse of a lower triangular matrix; columns are
-// independent of each other.
+// invertLower is the inverse of a lower triangular matrix l [n, n], by forward
+// substitution: row i of the inverse is what is left of the unit row when the rows
+// above have been taken off. Columns are independent of each other, a worker has a
+// stripe of them.
 func invertLower(pool *par.Pool, l []float64, n int) []float64 {
 	m := make([]float64, n*n)
 	pool.Run((n+triangleChunk-1)/triangleChunk, func(c int) {
@@ -85,7 +89,7 @@ func invertLower(pool *par.Pool, l []float64, n int) []float64 {
 					row[j] -= f * v
 				}
 			}
-			if i < to {
+			if i < to { // the unit row; nothing was taken off on the diagonal yet
 				row[i-from] = 1
 			}
 			for j := range row {
@@ -96,7 +100,8 @@ func invertLower(pool *par.Pool, l []float64, n int) []float64 {
 	return m
 }
 
-// dot adds in four chains, the same for every caller.
+// dot adds in four chains, which hide the latency of an addition; the same four
+// for every caller.
 func dot(a, b []float64) float64 {
 	var s0, s1, s2, s3 float64
 	b = b[:len(a)]

@@ -69,7 +69,8 @@ func Compare(ctx context.Context, parent, m model.Model, text iter.Seq2[corpus.B
 	return c.report(), nil
 }
 
-// comparison adds up runs of tokens.
+// comparison adds up runs of tokens: memory for one token in runTokens, and the
+// logits of logitRows rows, whatever the length of the text.
 type comparison struct {
 	ctx    context.Context
 	passes [2]*op.Pass // of the parent, of the model
@@ -79,6 +80,7 @@ type comparison struct {
 	bytes  int64
 }
 
+// batch reads one batch with both models, the parent first.
 func (c *comparison) batch(models [2]model.Model, b corpus.Batch) error {
 	var hidden [2]*tensor.Tensor
 	for i, p := range c.passes {
@@ -86,7 +88,7 @@ func (c *comparison) batch(models [2]model.Model, b corpus.Batch) error {
 		p.Spans = spans(b)
 		hidden[i] = models[i].Hidden(p, b.IDs)
 	}
-	all := make([]token, len(b.IDs))
+	all := make([]token, len(b.IDs)) // by row; zero where nothing is predicted
 	for from := 0; from < len(all); from += logitRows {
 		if err := c.ctx.Err(); err != nil {
 			return err
@@ -95,7 +97,7 @@ func (c *comparison) batch(models [2]model.Model, b corpus.Batch) error {
 		var logits [2]*tensor.Tensor
 		var marks [2]tensor.Mark
 		for i, p := range c.passes {
-			marks[i] = p.Arena.Mark()
+			marks[i] = p.Arena.Mark() // logits are large: their memory is used again
 			h := hidden[i]
 			logits[i] = models[i].Logits(p, tensor.From(n, h.Cols, h.Data[from*h.Cols:(from+n)*h.Cols]))
 		}
@@ -150,7 +152,7 @@ func judge(parent, child []float32, target int) (t token) {
 	}
 	px, cx := float64(parent[best]), float64(child[other])
 	var psum, csum, apart float64
-	for i, v := range parent {
+	for i, v := range parent { // sums of exp(logit - largest), which cannot overflow
 		e := math.Exp(float64(v) - px)
 		psum += e
 		csum += math.Exp(float64(child[i]) - cx)
@@ -165,6 +167,8 @@ func judge(parent, child []float32, target int) (t token) {
 	return t
 }
 
+// report makes figures of the runs. Perplexities are the exponentials of mean
+// losses, and so are the ends of their intervals.
 func (c *comparison) report() Report {
 	exp := func(value func(token) float64) Estimate {
 		mean, se := c.mean(value)
@@ -179,7 +183,7 @@ func (c *comparison) report() Report {
 	}
 	kl, se := c.mean(func(t token) float64 { return t.kl })
 	r.KL = Estimate{kl, max(0, kl-z95*se), kl + z95*se}
-	if c.bytes > 0 {
+	if c.bytes > 0 { // log2 of the perplexity is bits per token
 		perByte := float64(c.tokens) / float64(c.bytes)
 		r.BPB, r.ParentBPB = math.Log2(r.Perplexity.Value)*perByte, math.Log2(r.ParentPerplexity.Value)*perByte
 	}
@@ -200,7 +204,7 @@ func (c *comparison) mean(value func(token) float64) (mean, se float64) {
 		d := value(r) - mean*c.sizes[i]
 		squares += d * d
 	}
-	k := float64(len(c.runs))
+	k := float64(len(c.runs)) // k/(k-1): the mean is of the same runs
 	return mean, math.Sqrt(squares*k/max(1, k-1)) / n
 }
 

@@ -33,6 +33,7 @@ type sums struct {
 	rows   float32
 }
 
+// Names in the file, as llama.cpp has them (tools/imatrix/imatrix.cpp).
 const (
 	imatrixType   = "imatrix"
 	keyDatasets   = "imatrix.datasets"
@@ -50,6 +51,7 @@ func Measure(m model.Model, text iter.Seq2[corpus.Batch, error], pool *par.Pool,
 		return nil, err
 	}
 	imp := &Importance{columns: map[string]sums{}}
+	// Passes the text on and counts what goes by.
 	counted := func(yield func(corpus.Batch, error) bool) {
 		for b, err := range text {
 			imp.Chunks += len(b.Docs)
@@ -65,7 +67,7 @@ func Measure(m model.Model, text iter.Seq2[corpus.Batch, error], pool *par.Pool,
 	if err := calibrate(m, taps, false, counted, pool, q.progressRows()); err != nil {
 		return nil, fmt.Errorf("ptq: measure importance: %w", err)
 	}
-	for _, t := range taps {
+	for _, t := range taps { // matrices of one input share its sums
 		s := sums{make([]float32, t.in()), float32(t.seen.Rows)}
 		for j, v := range t.seen.Square {
 			s.square[j] = float32(v)
@@ -77,8 +79,8 @@ func Measure(m model.Model, text iter.Seq2[corpus.Batch, error], pool *par.Pool,
 	return imp, nil
 }
 
-// Of is the importance of the columns of a matrix by its GGUF name; nil where
-// nothing is known.
+// Of is the importance [in] of the columns of a matrix by its GGUF name: the mean
+// square of what each is multiplied with. nil where nothing is known.
 func (imp *Importance) Of(name string) []float32 {
 	s, ok := imp.columns[name]
 	if !ok || s.rows == 0 {
@@ -95,7 +97,7 @@ func (imp *Importance) Of(name string) []float32 {
 func (imp *Importance) Matrices() int { return len(imp.columns) }
 
 // check compares the number of columns with a model's, and refuses a file that
-// has none of its matrices.
+// has none of its matrices. Some may be missing: llama.cpp leaves out the head.
 func (imp *Importance) check(taps []*tap) error {
 	found := 0
 	for _, t := range taps {
@@ -124,7 +126,7 @@ func (imp *Importance) Save(path string) error {
 		{Key: keyChunkSize, Value: uint32(imp.ChunkSize)},
 	}
 	var tensors []gguf.Source
-	for _, name := range slices.Sorted(maps.Keys(imp.columns)) {
+	for _, name := range slices.Sorted(maps.Keys(imp.columns)) { // the same file every time
 		s := imp.columns[name]
 		add := func(suffix string, values []float32) {
 			tensors = append(tensors, gguf.Source{Name: name + suffix, Type: gguf.F32, Shape: []int{len(values), 1},
@@ -151,11 +153,14 @@ func LoadImportance(path string) (*Importance, error) {
 	return imp, nil
 }
 
+// readImportance takes what LoadImportance takes, from an open file.
 func readImportance(f *gguf.File) (*Importance, error) {
 	if kind, _ := f.Value("general.type"); kind != imatrixType {
 		return nil, fmt.Errorf("%w: general.type is %v, want %q", ErrImportance, kind, imatrixType)
 	}
 	imp := &Importance{columns: map[string]sums{}}
+	// What is not there, or of another type, is as if it were not known: it is for
+	// people to read and changes no byte of a model.
 	if v, ok := f.Value(keyDatasets); ok {
 		imp.Datasets, _ = v.([]string)
 	}
@@ -192,7 +197,8 @@ func readImportance(f *gguf.File) (*Importance, error) {
 	return imp, nil
 }
 
-// floats reads a float32 tensor of finite numbers from 0.
+// floats reads a float32 tensor of finite numbers from 0. Memory is bounded by the
+// file, against which the reader of GGUF has checked the length.
 func floats(f *gguf.File, t gguf.Tensor) ([]float32, error) {
 	if t.Type != gguf.F32 {
 		return nil, fmt.Errorf("%w: %s is %v, want F32", ErrImportance, t.Name, t.Type)

@@ -34,15 +34,16 @@ const (
 	GPTQ                  // column after column, later ones make up for errors (Frantar 2022)
 )
 
-// named lists the methods by their names.
-func named() []struct {
+// named is a method and what it is called.
+type named struct {
 	name string
 	Method
-} {
-	return []struct {
-		name string
-		Method
-	}{
+}
+
+// methods lists those that have a name, the cheapest first. Others of the nine
+// combinations work too, but nobody has asked for one.
+func methods() []named {
+	return []named{
 		{"rtn", Method{}}, {"imatrix", Method{Plain, Weighted}}, {"gptq", Method{Plain, GPTQ}},
 		{"awq", Method{AWQ, Weighted}}, {"awq+gptq", Method{AWQ, GPTQ}},
 		{"smoothquant", Method{SmoothQuant, Nearest}}, {"smoothquant+gptq", Method{SmoothQuant, GPTQ}},
@@ -51,7 +52,7 @@ func named() []struct {
 
 // MethodNames lists what ParseMethod takes.
 func MethodNames() (names []string) {
-	for _, m := range named() {
+	for _, m := range methods() {
 		names = append(names, m.name)
 	}
 	return names
@@ -60,7 +61,7 @@ func MethodNames() (names []string) {
 // ParseMethod finds a method by its name, in upper or lower case. The error wraps
 // ErrMethod.
 func ParseMethod(name string) (Method, error) {
-	for _, m := range named() {
+	for _, m := range methods() {
 		if strings.EqualFold(m.name, name) {
 			return m.Method, nil
 		}
@@ -70,7 +71,7 @@ func ParseMethod(name string) (Method, error) {
 
 // String is the method's name.
 func (m Method) String() string {
-	for _, n := range named() {
+	for _, n := range methods() {
 		if n.Method == m {
 			return n.name
 		}
@@ -78,7 +79,8 @@ func (m Method) String() string {
 	return fmt.Sprintf("method(%d, %d)", m.Scale, m.Round)
 }
 
-// cross says that the products of columns are needed.
+// cross says that the products of columns are needed, [in, in] for every input:
+// by GPTQ to hand on errors, by AWQ to tell what a try loses.
 func (m Method) cross() bool { return m.Scale == AWQ || m.Round == GPTQ }
 
 // Calibrates says that the method looks at what matrices are applied to: it needs

@@ -41,7 +41,7 @@ func (m *Moments) add(pool *par.Pool, x *tensor.Tensor) {
 	in := x.Cols
 	pool.Run((in+columnChunk-1)/columnChunk, func(c int) {
 		from, to := c*columnChunk, min(in, (c+1)*columnChunk)
-		for i := range x.Rows {
+		for i := range x.Rows { // row by row: a chunk of columns stays in L1
 			for j, v := range x.Row(i)[from:to] {
 				a := math.Abs(float64(v))
 				m.Square[from+j] += a * a
@@ -126,7 +126,7 @@ func calibrate(m model.Model, taps []*tap, cross bool, text iter.Seq2[corpus.Bat
 		if err != nil {
 			return err
 		}
-		p.Reset()
+		p.Reset() // each batch uses the memory of the one before
 		p.Spans = spans(b)
 		h := m.Hidden(p, b.IDs)
 		for _, t := range taps { // what Hidden does not reach, Logits does

@@ -126,15 +126,17 @@ func Quantize(m model.Model, o Options) (Result, error) {
 	return r, nil
 }
 
+// quantizer is one run of Quantize.
 type quantizer struct {
 	Options
 	model  model.Model
 	result *Result
-	folds  map[*tap]fold
+	folds  map[*tap]fold // of taps that can be scaled; empty unless the method scales
 }
 
 // groups cuts the taps into runs whose moments fit into memory together. A tap
-// stays with the matrix that its scales are folded into.
+// stays with the matrix that its scales are folded into: folding changes that
+// matrix, which must not be at rest by then.
 func (q *quantizer) groups(taps []*tap) (all [][]*tap) {
 	q.folds = map[*tap]fold{}
 	if q.Method.Scale != Plain {
@@ -142,9 +144,9 @@ func (q *quantizer) groups(taps []*tap) (all [][]*tap) {
 			q.folds[f.tap] = f
 		}
 	}
-	var used int64
+	var used int64 // bytes of moments in the group
 	for _, t := range taps {
-		size := 24 * int64(t.in())
+		size := 24 * int64(t.in()) // Square and Abs in float64, Max in float32, rounded up
 		if q.Method.cross() {
 			size += 4 * int64(t.in()) * int64(t.in())
 		}
@@ -158,7 +160,7 @@ func (q *quantizer) groups(taps []*tap) (all [][]*tap) {
 }
 
 // group calibrates, scales and rounds the matrices of some taps. Later groups see
-// what the rounded ones before them do.
+// what the rounded ones before them do, as the GPTQ paper has it layer by layer.
 func (q *quantizer) group(taps []*tap) error {
 	if q.Method.Calibrates() && (q.Importance == nil || q.Method != Method{Plain, Weighted}) {
 		rows := q.progressRows()
@@ -195,6 +197,8 @@ func (q *quantizer) scale(taps []*tap) error {
 	}
 	before := q.logits()
 	for _, t := range taps {
+		// SmoothQuant folds into norms only: between two matrices there is nothing to
+		// gain for activations, which are not rounded there.
 		f, ok := q.folds[t]
 		if !ok || q.Method.Scale == SmoothQuant && f.gain == nil {
 			continue
@@ -214,7 +218,8 @@ func (q *quantizer) scale(taps []*tap) error {
 // probeTokens is how many tokens the comparison of logits takes.
 const probeTokens = 32
 
-// logits are those of a few tokens from all over the vocabulary.
+// logits [probeTokens * vocab] are those of a few tokens from all over the
+// vocabulary.
 func (q *quantizer) logits() []float32 {
 	ids := make([]int32, probeTokens)
 	for i := range ids {
@@ -245,7 +250,7 @@ func equivalent(before, after []float32) error {
 
 // tap rounds the matrices of one input.
 func (q *quantizer) tap(t *tap) error {
-	var g *gptq
+	var g *gptq // of the input, so that its factor is computed once for all matrices
 	for _, w := range t.matrices {
 		if w.AtRest != nil { // applied twice
 			continue
@@ -275,6 +280,7 @@ func (q *quantizer) tap(t *tap) error {
 	return nil
 }
 
+// encode returns the blocks of a matrix: by GPTQ, or with g nil value by value.
 func (q *quantizer) encode(g *gptq, f quant.Format, w *tensor.Tensor, weights []float32, seen *Moments) ([]byte, error) {
 	if g != nil {
 		return g.round(q.Pool, f, w, seen)
@@ -282,7 +288,8 @@ func (q *quantizer) encode(g *gptq, f quant.Format, w *tensor.Tensor, weights []
 	return encode(q.Pool, f, w, weights)
 }
 
-// weights is the importance of a matrix's columns; nil: none.
+// weights is the importance of a matrix's columns [in]; nil: none. What was seen
+// goes before a file, which knows nothing of scales that were folded in.
 func (q *quantizer) weights(t *tap, w matrix) []float32 {
 	switch {
 	case q.Method.Round == Nearest:
@@ -320,6 +327,7 @@ func (q *quantizer) rest(p nn.Named, weights []float32, blocks func(quant.Format
 	return nil
 }
 
+// share is the sum of part over that of whole, 0 where there was nothing to lose.
 func share(part, whole []float64) float64 {
 	var a, b float64
 	for i, v := range part {

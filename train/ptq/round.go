@@ -105,7 +105,7 @@ func (g gptq) round(pool *par.Pool, f quant.Format, w *tensor.Tensor, seen *Mome
 		return nil, err
 	}
 	lost := errorOf(pool, f, w, best, seen)
-	for _, other := range [][]byte{weighted, fed} {
+	for _, other := range [][]byte{weighted, fed} { // the best of three, row by row
 		for i, l := range errorOf(pool, f, w, other, seen) {
 			if l < lost[i] {
 				lost[i] = l
@@ -169,8 +169,9 @@ type rowOf struct {
 }
 
 // round takes the steps from..to and writes to errs what each owes the columns
-// behind, in units of the diagonal of the factor. In the order of columns the scales of a block are chosen
-// when its first column is reached, from what its values have become.
+// behind, in units of the diagonal of the factor. In the order of columns the
+// scales of a block are chosen when its first column is reached, from what its
+// values have become.
 func (r *rowOf) round(from, to int, errs []float32) error {
 	n, block := r.cols, r.format.BlockLen()
 	for k := from; k < to; k++ {
@@ -183,7 +184,7 @@ func (r *rowOf) round(from, to int, errs []float32) error {
 		}
 		j, v := r.order[k], r.left[k]
 		step, low := r.step[j], r.low[j]
-		if step != 0 {
+		if step != 0 { // else all of the block is 0, and any code says so
 			r.codes[j] = r.grid.Nearest((v + low) / step)
 		}
 		owed := (step*r.grid.Values[r.codes[j]] - low - v) / r.factor[k*n+k]

@@ -17,12 +17,15 @@ import (
 //	norm gain / s   -> matrices * s     queries, keys and values; gate and up; the head
 //	rows of up / s  -> columns of down * s
 //	rows of values / s -> columns of attention's output * s, for each query head
+//
+// s [n] has one scale for each element of what makes them: as many as columns, but
+// for values that several query heads share.
 type fold struct {
 	tap  *tap
-	gain *nn.Param // the norm before, or
-	from *matrix   // the matrix before
-	n    int       // scales
-	of   func(column int) int
+	gain *nn.Param            // the norm before, or
+	from *matrix              // the matrix before
+	n    int                  // scales
+	of   func(column int) int // the scale of a column of the tap
 }
 
 // producer says, by the GGUF names of weights in one block, what makes the input
@@ -55,7 +58,7 @@ func folds(m model.Model, taps []*tap) []fold {
 	for _, p := range nn.Params(m) {
 		params[p.GGUF] = p
 	}
-	made := map[string]*matrix{}
+	made := map[string]*matrix{} // by name: matrices that can be scaled themselves
 	for _, t := range taps {
 		for i := range t.matrices {
 			made[t.matrices[i].GGUF] = &t.matrices[i]
@@ -70,6 +73,8 @@ func folds(m model.Model, taps []*tap) []fold {
 	return all
 }
 
+// foldOf is the fold of one tap; false where scales would not leave the model the
+// same, or nothing is known of what makes its input.
 func foldOf(info model.Info, t *tap, params map[string]nn.Named, made map[string]*matrix) (fold, bool) {
 	name := producer(t.matrices[0].GGUF)
 	for _, w := range t.matrices {
@@ -85,19 +90,22 @@ func foldOf(info model.Info, t *tap, params map[string]nn.Named, made map[string
 	case from == nil:
 		f.gain = p.Param
 		return f, p.Value.Rows == 1 && p.Value.Cols == f.n
-	case strings.HasSuffix(name, "ffn_up.weight"): // linear in up only beside a gate
+	case strings.HasSuffix(name, "ffn_up.weight"): // linear in up only beside a gate: silu(gate) * up
 		f.from = from
 		return f, from.Value.Rows == f.n && made[strings.Replace(name, "ffn_up", "ffn_gate", 1)] != nil
 	case info.KVHeads > 0 && info.Heads%info.KVHeads == 0:
 		f.from, f.n = from, from.Value.Rows
 		group := info.Heads / info.KVHeads
+		// Column j is element j % HeadDim of query head j / HeadDim, whose values are
+		// those of key head j / HeadDim / group.
 		f.of = func(j int) int { return j/info.HeadDim/group*info.HeadDim + j%info.HeadDim }
 		return f, f.n == info.KVHeads*info.HeadDim && t.in() == info.Heads*info.HeadDim
 	}
 	return fold{}, false
 }
 
-// apply scales the columns of the tap by s [n] and what makes them by 1/s.
+// apply scales the columns of the tap by s [n] and what makes them by 1/s. The
+// moments become those of the smaller input, without another pass.
 func (f *fold) apply(s []float32) {
 	columns := make([]float32, f.tap.in())
 	for j := range columns {
@@ -124,6 +132,7 @@ func (f *fold) apply(s []float32) {
 	f.tap.seen.divide(columns)
 }
 
+// scaleColumns multiplies column j of w [rows, cols] by s[j].
 func scaleColumns(w *tensor.Tensor, s []float32) {
 	for i := range w.Rows {
 		row := w.Row(i)
@@ -141,7 +150,7 @@ func (f *fold) spread(columns []float64, largest bool) []float64 {
 		if n[r]++; largest {
 			s[r] = max(s[r], v)
 		} else {
-			s[r] += (v - s[r]) / n[r]
+			s[r] += (v - s[r]) / n[r] // the mean so far
 		}
 	}
 	return s
@@ -150,7 +159,7 @@ func (f *fold) spread(columns []float64, largest bool) []float64 {
 // smooth are the scales of SmoothQuant (Xiao 2022, equation 4): max|x|^alpha /
 // max|w|^(1-alpha), so that activations and weights share what is hard to round.
 func (f *fold) smooth(alpha float64) []float32 {
-	x, w := make([]float64, f.tap.in()), make([]float64, f.tap.in())
+	x, w := make([]float64, f.tap.in()), make([]float64, f.tap.in()) // [in] largest of each column
 	for j, v := range f.tap.seen.Max {
 		x[j] = float64(v)
 	}
@@ -169,10 +178,12 @@ func (f *fold) smooth(alpha float64) []float32 {
 	return centred(s)
 }
 
-// awqSteps is how many exponents from 0 up to, not with, 1 the search tries.
+// awqSteps is how many exponents from 0 up to, not with, 1 the search tries, as in
+// the paper's own program.
 const awqSteps = 20
 
-// awqRows is how many rows of a matrix the search looks at.
+// awqRows is how many rows of a matrix the search looks at, spread over all: the
+// best exponent of a few hundred is that of all, and each try rounds them.
 const awqRows = 512
 
 // awq are the scales of AWQ (Lin 2023, section 3.2): mean|x|^a for the exponent a
@@ -211,7 +222,7 @@ func (f *fold) loss(pool *par.Pool, s []float32, format func(nn.Named) quant.For
 	for j := range columns {
 		columns[j] = s[f.of(j)]
 		back[j] = 1 / columns[j]
-		weights[j] *= back[j] * back[j]
+		weights[j] *= back[j] * back[j] // of the input that was divided
 	}
 	for _, m := range f.tap.matrices {
 		every := (m.Value.Rows + awqRows - 1) / awqRows
@@ -231,14 +242,15 @@ func (f *fold) loss(pool *par.Pool, s []float32, format func(nn.Named) quant.For
 		for i, v := range some.Data {
 			dw.Data[i] -= v
 		}
-		for _, l := range f.tap.seen.loss(pool, dw) {
+		for _, l := range f.tap.seen.loss(pool, dw) { // stands for those left out, too
 			sum += l * float64(every)
 		}
 	}
 	return sum, nil
 }
 
-// centred divides scales by the root of their least times their largest.
+// centred divides scales by the root of their least times their largest, so that
+// weights and activations both stay near their size: only ratios matter.
 func centred(s []float64) []float32 {
 	low, high := math.Inf(1), 0.0
 	for _, v := range s {

@@ -26,7 +26,7 @@ type tap struct {
 
 func (t *tap) in() int { return t.matrices[0].Value.Cols }
 
-// spy notes the input of a leaf.
+// spy stands before a leaf and notes its input x [rows, in].
 type spy struct {
 	nn.Linear
 	see func(p *op.Pass, x *tensor.Tensor)
@@ -40,7 +40,7 @@ func (s *spy) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
 // watch puts a spy before leaves until the function that it returns is called.
 func watch(leaves []*nn.Linear, see func(i int) func(*op.Pass, *tensor.Tensor)) (end func()) {
 	was := make([]nn.Linear, len(leaves))
-	for i, l := range leaves {
+	for i, l := range leaves { // two leaves may share a weight, but never a place
 		was[i] = *l
 		*l = &spy{*l, see(i)}
 	}
@@ -51,7 +51,8 @@ func watch(leaves []*nn.Linear, see func(i int) func(*op.Pass, *tensor.Tensor)) 
 	}
 }
 
-// matrices lists the linear leaves, in the order of Walk.
+// matrices lists the linear leaves, in the order of Walk. A weight that is a table
+// as well (a tied head) is marked: the embedding's own leaf comes first.
 func matrices(m model.Model) ([]matrix, error) {
 	owner := map[*nn.Param]nn.Named{}
 	for _, p := range nn.Params(m) {
@@ -91,8 +92,8 @@ func probe(m model.Model) ([]*tap, error) {
 		leaves[i] = w.leaf
 	}
 	var taps []*tap
-	var inputs []*tensor.Tensor // [taps]; keeps them alive and apart
-	done := make([]bool, len(all))
+	var inputs []*tensor.Tensor    // [taps]; keeps them alive and apart
+	done := make([]bool, len(all)) // of a leaf that is applied twice the first input counts
 	end := watch(leaves, func(i int) func(*op.Pass, *tensor.Tensor) {
 		return func(_ *op.Pass, x *tensor.Tensor) {
 			if done[i] {
@@ -109,7 +110,7 @@ func probe(m model.Model) ([]*tap, error) {
 		}
 	})
 	defer end()
-	p := &op.Pass{Spans: []op.Span{{Len: 2}}}
+	p := &op.Pass{Spans: []op.Span{{Len: 2}}} // no arena
 	m.Logits(p, m.Hidden(p, []int32{0, 0}))
 	return taps, nil
 }
