@@ -21,10 +21,10 @@ vocabulary: chat obs
 services: store bus
 compute: compute/par compute/tensor compute/kernel compute/quant compute/op
 text: text/tokenizer text/jinja text/template text/corpus
-model: model/nn model model/llama model/weights model/zoo model/hub model/tiny
+model: model/nn model model/llama model/weights model/lora model/zoo model/hub model/tiny
 infer: infer/plan infer/kv infer/sample infer/engine
 train: train/optim train train/pretrain train/tune train/ptq train/dist
-llm: llm/local llm/remote llm/replay
+llm: llm/local llm/remote llm/replay llm/registry
 uses: prompt rag tool safety
 judges: eval load agent
 gateway: gateway

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"time"
 )
 
 // Role says who wrote a message.
@@ -67,6 +68,7 @@ type Request struct {
 	User      string   // who asks: the queue is fair between users
 	CacheSalt string   // prompts share their cached beginnings only with those of the same salt
 	Echo      bool     // not for Messages: send the prompt back first, with logprobs if asked
+	Trace     bool     // the last delta says all that decided the answer; off
 }
 
 // FinishReason says why a generation ended.
@@ -99,6 +101,16 @@ type Delta struct {
 	ToolCalls []ToolCall
 	Finish    FinishReason
 	Usage     *Usage
+	Times     *Times    // with Usage, where it is known
+	Trace     *Trace    // with Usage, if the request asked for it
+	Identity  *Identity // of the model, with Trace
+}
+
+// Times says where the time of one request went.
+type Times struct {
+	Queue   time.Duration // from its arrival until it was taken in
+	Prefill time.Duration // from then until its first token
+	Decode  time.Duration // from then until its last
 }
 
 // Usage counts tokens. A sampled end mark counts as a completion token although

@@ -30,3 +30,15 @@ type InputError struct {
 }
 
 func (e *InputError) Error() string { return e.Param + ": " + e.Msg }
+
+// UnavailableError says that a model cannot answer at the moment, in words for
+// the client: it was not loaded, or there was no room for it.
+type UnavailableError struct {
+	Msg string
+	Err error // behind it; nil
+}
+
+func (e *UnavailableError) Error() string { return e.Msg }
+
+// Unwrap returns the cause.
+func (e *UnavailableError) Unwrap() error { return e.Err }

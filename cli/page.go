@@ -96,12 +96,12 @@ func (dir pageRuns) List() ([]server.Run, error) {
 }
 
 // Records implements server.Runs.
-func (dir pageRuns) Records(id string, from int) (server.RunRecords, error) {
-	r, err := train.Runs{Root: string(dir)}.Records(id, from)
+func (dir pageRuns) Records(id string, from int64, points int) (server.RunRecords, error) {
+	r, err := train.Runs{Root: string(dir)}.Records(id, from, points)
 	if errors.Is(err, train.ErrNoRun) {
 		return server.RunRecords{}, fmt.Errorf("%w: %s", server.ErrNoRun, id)
 	}
-	return server.RunRecords{Records: r.Lines, Next: r.Next, State: string(r.State)}, err
+	return server.RunRecords{Records: r.Lines, Next: r.Next, More: r.More, State: string(r.State)}, err
 }
 
 // openBrowser shows a page in the browser of the desktop.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -117,11 +118,16 @@ func TestUp(t *testing.T) {
 	var records struct {
 		Records []struct{ Kind string }
 		Next    int
+		More    bool
 		State   string
 	}
-	get(t, at.URL+"/api/runs/deep/base?from=1", &records)
-	if len(records.Records) == 0 || records.Next != len(records.Records)+1 || records.State != "finished" {
+	get(t, at.URL+"/api/runs/deep/base", &records)
+	if len(records.Records) < 3 || records.Next == 0 || records.More || records.State != "finished" {
 		t.Errorf("got records %+v", records)
+	}
+	get(t, at.URL+fmt.Sprintf("/api/runs/deep/base?from=%d&points=10", records.Next), &records)
+	if len(records.Records) != 0 || records.Next == 0 {
+		t.Errorf("from the end: got records %+v, want none", records)
 	}
 }
 

@@ -28,6 +28,31 @@ type modelAbout struct {
 	Tiny       bool        `json:"tiny"`
 	Examples   []string    `json:"examples"`
 	Stats      *modelStats `json:"stats"` // null: the model has no engine here
+	Place      *modelPlace `json:"place"` // null: it is always loaded
+}
+
+// modelPlace is Status at the moment of the request.
+type modelPlace struct {
+	State    string   `json:"state"`
+	Bytes    int64    `json:"bytes"`
+	UnloadIn *float64 `json:"unload_in_seconds"` // null: it stays
+	Failed   string   `json:"failed,omitempty"`
+}
+
+// place is what the page shows of a Status.
+func (s *Server) place(st Status) *modelPlace {
+	p := &modelPlace{State: st.State, Bytes: st.Bytes, Failed: st.Failed}
+	if !st.Unload.IsZero() {
+		left := max(0, st.Unload.Sub(s.now()).Seconds())
+		p.UnloadIn = &left
+	}
+	return p
+}
+
+// memory is what all models take, and may take, in bytes.
+type memory struct {
+	Used   int64 `json:"used_bytes"`
+	Budget int64 `json:"budget_bytes"` // 0: no bound
 }
 
 // modelStats is Stats at the moment of the request.
@@ -43,7 +68,7 @@ type modelStats struct {
 
 // aboutModels is GET /api/models: what the models page shows.
 func (s *Server) aboutModels(w http.ResponseWriter, _ *http.Request) {
-	list := []modelAbout{}
+	list, all := []modelAbout{}, memory{Budget: s.opts.Memory}
 	for i := range s.opts.Models {
 		m := &s.opts.Models[i]
 		a := modelAbout{
@@ -54,7 +79,12 @@ func (s *Server) aboutModels(w http.ResponseWriter, _ *http.Request) {
 			st := m.Stats()
 			a.Stats = &modelStats{st.Running, st.Waiting, st.PagesFree, st.PagesUsed, st.PagesCached, st.PagesTotal, st.Preemptions}
 		}
+		if m.Status != nil {
+			st := m.Status()
+			all.Used += st.taken()
+			a.Place = s.place(st)
+		}
 		list = append(list, a)
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"models": list})
+	writeJSON(w, http.StatusOK, map[string]any{"models": list, "memory": all})
 }

@@ -64,6 +64,7 @@ func fromModel(err error, requestID string) *apiError {
 	var api *apiError
 	var input *chat.InputError
 	var full *chat.ContextError
+	var away *chat.UnavailableError
 	switch {
 	case errors.As(err, &api):
 		return api
@@ -76,6 +77,8 @@ func fromModel(err error, requestID string) *apiError {
 			Message: chat.ErrNoTemplate.Error() + "; send it a prompt at /v1/completions"}
 	case errors.Is(err, chat.ErrBusy):
 		return &apiError{Status: http.StatusTooManyRequests, Type: rateLimit, Code: "queue_full", Message: chat.ErrBusy.Error()}
+	case errors.As(err, &away):
+		return &apiError{Status: http.StatusServiceUnavailable, Type: serverError, Param: "model", Code: "model_unavailable", Message: away.Msg}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &apiError{Status: http.StatusGatewayTimeout, Type: serverError, Code: "deadline_exceeded",
 			Message: "the request took longer than this server allows: ask for fewer tokens, or again when it is less busy"}

@@ -31,6 +31,8 @@ type fakeModel struct {
 	busy    bool            // refuse everything
 	failAt  int             // fail in front of this word; 0: never
 	panicAt int             // panic in front of this word; 0: never
+	blind   bool            // keep no traces
+	err     error           // refuse everything with it
 	block   chan struct{}   // wait for it, or for ctx, in front of the second word
 	running atomic.Int64
 	seen    atomic.Pointer[chat.Request]
@@ -55,6 +57,10 @@ func (f *fakeModel) Generate(ctx context.Context, r chat.Request) iter.Seq2[chat
 		defer f.running.Add(-1)
 		f.seen.Store(&r)
 		prompt := f.prompt(r)
+		if f.err != nil {
+			yield(chat.Delta{}, f.err)
+			return
+		}
 		if f.busy {
 			yield(chat.Delta{}, chat.ErrBusy)
 			return
@@ -122,6 +128,15 @@ func (f *fakeModel) speak(ctx context.Context, r chat.Request, prompt string, yi
 		last = chat.Delta{ToolCalls: f.calls[n:], Finish: chat.FinishToolCalls}
 	}
 	last.Usage = &chat.Usage{PromptTokens: len(prompt), CachedTokens: 1, CompletionTokens: len(words), ReasoningTokens: len(strings.Fields(f.thought))}
+	last.Times = &chat.Times{Queue: 2 * time.Second, Prefill: 3 * time.Second, Decode: 4 * time.Second}
+	if r.Trace && !f.blind {
+		last.Identity = &chat.Identity{Weights: "aa", Tokenizer: "bb", Template: "cc", Engine: "weft test", Kernels: "generic", Cache: "f32"}
+		last.Trace = &chat.Trace{Prompt: []int32{1, 2}, Stop: []int32{0}, Tokens: []int32{3, 4, 5}, Finish: last.Finish}
+		last.Trace.Sampling = chat.Settled{Temperature: 1, TopP: 1, RepetitionPenalty: 1, Seed: -7}
+		if r.Sampling.Seed != nil {
+			last.Trace.Sampling.Seed = int64(*r.Sampling.Seed)
+		}
+	}
 	yield(last, nil)
 }
 

@@ -19,10 +19,10 @@ const parallel = 8
 
 // codec writes the deltas of a request in one API's shape.
 type codec interface {
-	whole(answers []answer, u usage) any  // the body of an answer that is not streamed
-	open(index int) any                   // first chunk of a choice; nil: none
-	pieces(index int, d chat.Delta) []any // the chunks of one delta
-	usage(u usage) any                    // last chunk, if asked for
+	whole(answers []answer, u usage, m *chat.Manifest) any // the body of an answer that is not streamed
+	open(index int) any                                    // first chunk of a choice; nil: none
+	pieces(index int, d chat.Delta) []any                  // the chunks of one delta
+	end(u usage, m *chat.Manifest) any                     // last chunk, if counts or manifest are asked for
 }
 
 // event is one delta of one choice, or the error that ended it.
@@ -50,11 +50,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *Model, c comm
 		info.ignored = strings.Join(c.ignored, ",")
 		w.Header().Set("X-Weft-Ignored-Fields", header(info.ignored))
 	}
+	t := &tally{server: s, model: m, info: info, n: c.n, jobs: jobs}
+	if err := t.wantManifest(r); err != nil {
+		refuse(w, r, err)
+		return
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	events, wait := s.generate(ctx, info.start, m, jobs)
 	defer wait()
 	defer cancel() // runs before wait: it frees what the jobs hold
-	t := &tally{server: s, model: m, info: info, n: c.n}
+	s.metrics.asked(m.ID, c.n, jobs)
 	if c.stream {
 		s.stream(w, r, events, enc, t, c.includeUsage)
 	} else {
@@ -146,7 +151,13 @@ func (s *Server) collect(w http.ResponseWriter, r *http.Request, events <-chan e
 		s.fail(w, r, r.Context().Err())
 		return
 	}
-	writeJSON(w, http.StatusOK, enc.whole(answers, t.usage))
+	manifest, err := t.manifest()
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	t.done()
+	writeJSON(w, http.StatusOK, enc.whole(answers, t.usage, manifest))
 }
 
 // heartbeat is how often a stream that has nothing to say yet sends an SSE
@@ -174,8 +185,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, events <-chan ev
 			s.failStream(w, r, out, r.Context().Err())
 			return
 		case !more:
-			if includeUsage {
-				out.send(enc.usage(t.usage))
+			manifest, err := t.manifest()
+			if err != nil {
+				s.failStream(w, r, out, err)
+				return
+			}
+			t.done()
+			if includeUsage || manifest != nil {
+				out.send(enc.end(t.usage, manifest))
 			}
 			out.done()
 			return
@@ -233,43 +250,4 @@ func (s *Server) translate(r *http.Request, err error) *apiError {
 		s.metrics.rejected.WithLabelValues(info.model).Inc()
 	}
 	return api
-}
-
-// tally counts the tokens and times of one request.
-type tally struct {
-	server *Server
-	model  *Model
-	info   *requestInfo
-	n      int // choices per prompt
-	usage  usage
-	last   map[int]time.Time // of each choice, when its last text came
-}
-
-// count takes in one event. The first text, reasoning or tool call of a choice
-// counts towards the time to first token, each later one as a gap; text held back for a stop string or
-// a character's end makes a gap longer, as it does for the client.
-func (t *tally) count(e event) {
-	m, now := t.server.metrics, time.Now()
-	if e.delta.Text != "" || e.delta.Reasoning != "" || len(e.delta.ToolCalls) > 0 {
-		if t.last == nil {
-			t.last = map[int]time.Time{}
-			t.info.first = now.Sub(t.info.start)
-		}
-		if before, ok := t.last[e.index]; ok {
-			m.itl.WithLabelValues(t.model.ID).Observe(now.Sub(before).Seconds())
-		} else {
-			m.ttft.WithLabelValues(t.model.ID).Observe(now.Sub(t.info.start).Seconds())
-		}
-		t.last[e.index] = now
-	}
-	if u := e.delta.Usage; u != nil {
-		before := t.usage
-		t.usage.add(u, e.index%t.n == 0)
-		m.promptTokens.WithLabelValues(t.model.ID).Add(float64(t.usage.Prompt - before.Prompt))
-		m.completionTokens.WithLabelValues(t.model.ID).Add(float64(u.CompletionTokens))
-		t.info.prompt, t.info.completion = t.usage.Prompt, t.usage.Completion
-	}
-	if e.delta.Finish != "" {
-		m.finished.WithLabelValues(t.model.ID, string(e.delta.Finish)).Inc()
-	}
 }

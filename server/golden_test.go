@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,6 +56,38 @@ func TestGoldenTools(t *testing.T) {
 			w := call(s, "POST", "/v1/chat/completions", ask+test.more+`}`)
 			compareGolden(t, "chat_"+name, w)
 		})
+	}
+}
+
+// TestGoldenManifest does so for responses with a manifest, which is asked for in
+// a header, of each endpoint and of a stream.
+func TestGoldenManifest(t *testing.T) {
+	for name, test := range map[string]struct{ path, body string }{
+		"manifest_chat":         {"/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}],"n":2,"seed":5}`},
+		"manifest_chat_stream":  {"/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}],"stream":true}`},
+		"manifest_text":         {"/v1/completions", `{"prompt":"Once"}`},
+		"manifest_stream_usage": {"/v1/completions", `{"prompt":"Once","stream":true,"stream_options":{"include_usage":true}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testServer(t, &fakeModel{words: words("Hello.")}, nil)
+			w := call(s, "POST", test.path, test.body, "X-Weft-Manifest", "1")
+			compareGolden(t, name, w)
+			plain := call(s, "POST", test.path, test.body, "X-Weft-Manifest", "0").Body.String()
+			if strings.Contains(plain, "weft_manifest") {
+				t.Errorf("not asked for, and there: %s", plain)
+			}
+		})
+	}
+}
+
+// TestManifestErrors: a header that is no yes or no, and a model that cannot say
+// what decided its answer.
+func TestManifestErrors(t *testing.T) {
+	s := testServer(t, &fakeModel{words: words("a"), blind: true}, nil)
+	wantError(t, call(s, "POST", "/v1/chat/completions", hello, "X-Weft-Manifest", "please"), 400, "invalid_value", "X-Weft-Manifest")
+	wantError(t, call(s, "POST", "/v1/chat/completions", hello, "X-Weft-Manifest", "1"), 500, "internal_error", "")
+	if got := call(s, "POST", "/v1/chat/completions", helloStream, "X-Weft-Manifest", "1").Body.String(); !strings.Contains(got, "internal_error") || strings.Contains(got, "[DONE]") {
+		t.Errorf("the stream ended so: %s", got)
 	}
 }
 

@@ -60,6 +60,8 @@ type response[Choice any] struct {
 	Model   string      `json:"model"`
 	Choices []Choice    `json:"choices"`
 	Usage   *maybeUsage `json:"usage,omitempty"`
+
+	Manifest *chat.Manifest `json:"weft_manifest,omitempty"` // ours; only where it was asked for
 }
 
 // respond wraps choices. With include_usage, every chunk but the last says
@@ -75,9 +77,19 @@ func respond[Choice any](h head, object string, choices ...Choice) response[Choi
 	return r
 }
 
-// with adds the counts.
-func (r response[Choice]) with(u usage) response[Choice] {
-	r.Usage = &maybeUsage{&u}
+// with adds the counts, and the manifest if it was asked for.
+func (r response[Choice]) with(u usage, m *chat.Manifest) response[Choice] {
+	r.Usage, r.Manifest = &maybeUsage{&u}, m
+	return r
+}
+
+// endWith is with for the last chunk of a stream, which has the counts only if
+// they were asked for.
+func (r response[Choice]) endWith(u usage, m *chat.Manifest) response[Choice] {
+	if r.Usage != nil {
+		return r.with(u, m)
+	}
+	r.Manifest = m
 	return r
 }
 
@@ -112,11 +124,16 @@ type modelCard struct {
 	Created int64  `json:"created"`
 	OwnedBy string `json:"owned_by"`
 	Context int    `json:"max_model_len,omitempty"`
+	State   string `json:"state,omitempty"` // ours: loaded, unloaded, loading, unloading
 }
 
 // card is what /v1/models says of a model.
 func (m *Model) card() modelCard {
-	return modelCard{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "weft", Context: m.Context}
+	c := modelCard{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "weft", Context: m.Context}
+	if m.Status != nil {
+		c.State = m.Status().State
+	}
+	return c
 }
 
 // listModels is GET /v1/models.

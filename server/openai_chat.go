@@ -228,16 +228,16 @@ type chatCodec struct {
 
 // whole is the body of an answer that is not streamed. The content of one that
 // only calls tools is null.
-func (c chatCodec) whole(answers []answer, u usage) any {
+func (c chatCodec) whole(answers []answer, u usage, m *chat.Manifest) any {
 	var choices []chatChoice
 	for i, a := range answers {
-		m := chatMessage{Role: "assistant", Reasoning: a.reasoning.String(), ToolCalls: a.calls}
+		said := chatMessage{Role: "assistant", Reasoning: a.reasoning.String(), ToolCalls: a.calls}
 		if text := a.text.String(); text != "" || len(a.calls) == 0 {
-			m.Content = &text
+			said.Content = &text
 		}
-		choices = append(choices, chatChoice{Index: i, Message: m, Logprobs: c.encodeLogprobs(a.logprobs), FinishReason: string(a.finish)})
+		choices = append(choices, chatChoice{Index: i, Message: said, Logprobs: c.encodeLogprobs(a.logprobs), FinishReason: string(a.finish)})
 	}
-	return respond(c.head, "chat.completion", choices...).with(u)
+	return respond(c.head, "chat.completion", choices...).with(u, m)
 }
 
 // open is the first chunk of a choice: the role.
@@ -275,8 +275,9 @@ func (c chatCodec) pieces(index int, d chat.Delta) []any {
 	return out
 }
 
-// usage is the chunk behind the last choice: no choices, only the counts.
-func (c chatCodec) usage(u usage) any { return c.chunk().with(u) }
+// end is the chunk behind the last choice: no choices, only the counts and the
+// manifest, each where it was asked for.
+func (c chatCodec) end(u usage, m *chat.Manifest) any { return c.chunk().endWith(u, m) }
 
 func (c chatCodec) chunk(choices ...chatChunkChoice) response[chatChunkChoice] {
 	return respond(c.head, "chat.completion.chunk", choices...)

@@ -139,12 +139,12 @@ type textCodec struct {
 }
 
 // whole is the body of an answer that is not streamed.
-func (c *textCodec) whole(answers []answer, u usage) any {
+func (c *textCodec) whole(answers []answer, u usage, m *chat.Manifest) any {
 	var choices []textChoice
 	for i, a := range answers {
 		choices = append(choices, c.choice(i, a.text.String(), a.logprobs, a.finish))
 	}
-	return c.chunk(choices...).with(u)
+	return c.chunk(choices...).with(u, m)
 }
 
 // open has nothing to say: plain completions start with their first text.
@@ -162,8 +162,9 @@ func (c *textCodec) pieces(index int, d chat.Delta) []any {
 	return []any{c.chunk(choice)}
 }
 
-// usage is the chunk behind the last choice: no choices, only the counts.
-func (c *textCodec) usage(u usage) any { return c.chunk().with(u) }
+// end is the chunk behind the last choice: no choices, only the counts and the
+// manifest, each where it was asked for.
+func (c *textCodec) end(u usage, m *chat.Manifest) any { return c.chunk().endWith(u, m) }
 
 func (c *textCodec) chunk(choices ...textChoice) response[textChoice] {
 	return respond(c.head, "text_completion", choices...)

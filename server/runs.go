@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,9 +15,10 @@ import (
 type Runs interface {
 	// List returns the runs there are, the newest first.
 	List() ([]Run, error)
-	// Records returns a run's metrics from line from on, counted from 0. An id
-	// that List does not show fails with ErrNoRun.
-	Records(id string, from int) (RunRecords, error)
+	// Records returns a run's metrics from a place on: 0, or the Next of an earlier
+	// answer. Of a run with more than points steps it picks about as many; 0: all.
+	// An id that List does not show fails with ErrNoRun.
+	Records(id string, from int64, points int) (RunRecords, error)
 }
 
 // ErrNoRun is what Runs.Records says of an id that it does not know.
@@ -34,12 +37,16 @@ type Run struct {
 	Damage  string    `json:"damage,omitempty"` // what of its files could not be read
 }
 
-// RunRecords is GET /api/runs/{id}?from=N.
+// RunRecords is GET /api/runs/{id}?from=N&points=M.
 type RunRecords struct {
 	Records []json.RawMessage `json:"records"` // lines of metrics.jsonl
-	Next    int               `json:"next"`    // the line to ask for next; below from: the file was cut, begin again
+	Next    int64             `json:"next"`    // what to ask from next; below from: the file was cut, begin again
+	More    bool              `json:"more"`    // there is more by now
 	State   string            `json:"state"`
 }
+
+// maxPoints is the most steps that a client may ask a run to be thinned to.
+const maxPoints = 100_000
 
 // listRuns is GET /api/runs. A server that looks nowhere has none.
 func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) {
@@ -55,22 +62,30 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"runs": runs})
 }
 
-// showRun is GET /api/runs/{id}?from=N, which the training page asks once a
-// second while a run goes on.
+// showRun is GET /api/runs/{id}?from=N&points=M, which the training page asks
+// once a second while a run goes on.
 func (s *Server) showRun(w http.ResponseWriter, r *http.Request) {
-	from := 0
-	if text := r.URL.Query().Get("from"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 {
-			refuse(w, r, badParam("from", "must be a line of the metrics counted from 0, got %q", text))
-			return
+	number := func(name string, most int64) (n int64, bad *apiError) {
+		text := r.URL.Query().Get(name)
+		if text == "" {
+			return 0, nil
 		}
-		from = n
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 || n > most {
+			return 0, badParam(name, "must be a number from 0 to %d, got %q", most, text)
+		}
+		return n, nil
+	}
+	from, bad := number("from", math.MaxInt64)
+	points, bad2 := number("points", maxPoints)
+	if bad = cmp.Or(bad, bad2); bad != nil {
+		refuse(w, r, bad)
+		return
 	}
 	err := fmt.Errorf("this server looks for no runs: %w", ErrNoRun)
 	var records RunRecords
 	if s.opts.Runs != nil {
-		records, err = s.opts.Runs.Records(r.PathValue("id"), from)
+		records, err = s.opts.Runs.Records(r.PathValue("id"), from, int(points))
 	}
 	if err != nil {
 		s.failRun(w, r, err)

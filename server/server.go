@@ -24,6 +24,31 @@ type Model struct {
 	Created time.Time    // shown to clients; start of the server
 	Stats   func() Stats // engine counters for /metrics and /api/models; none
 	About   About        // what /api/models says beside
+
+	// Status says whether the model is in memory, for a server that loads models
+	// as they are asked for; nil: it always is.
+	Status func() Status
+}
+
+// Status is where a model is.
+type Status struct {
+	State  string    // "loaded", "unloaded", "loading", "unloading"
+	Bytes  int64     // of memory that it takes, or will take once it is loaded
+	Unload time.Time // when it goes if no request comes; zero: it stays
+	Failed string    // why the last load failed; empty: it did not
+
+	Loads, Unloads, Failures uint64 // since the start
+}
+
+// loaded is the State of a model that answers at once.
+const loaded = "loaded"
+
+// taken is the memory that the model takes now.
+func (s Status) taken() int64 {
+	if s.State == "unloaded" {
+		return 0
+	}
+	return s.Bytes
 }
 
 // Stats is what /metrics and /api/models show of an engine.
@@ -32,16 +57,35 @@ type Stats struct {
 	Waiting     int // sequences in the queue
 	PagesFree   int // cache pages; free + used + cached = total
 	PagesUsed   int
-	PagesCached int // held for their prefixes alone, given up when pages run out
-	PagesTotal  int
+	PagesCached int    // held for their prefixes alone, given up when pages run out
+	PagesTotal  int    // 0: the model is not loaded
+	PageLen     int    // positions of a page
+	CacheType   string // how keys and values are kept, as "f32"
+	PrefixCache bool   // pages are kept for their prefixes
+	LoRA        *LoRA  // adapters; nil: the engine takes none
 
-	// Since the start.
-	Preemptions   uint64 // sequences put back into the queue
-	PrefixQueries uint64 // prompt tokens looked up in the prefix cache
-	PrefixHits    uint64 // of them, those that were there
-	Drafts        uint64 // passes of a sequence with guessed tokens (speculation)
-	Drafted       uint64 // tokens guessed
-	Accepted      uint64 // of them, right
+	// Since the start, also while the model was not loaded.
+	Batch         Histogram // token rows of a pass
+	PrefixLoaded  uint64    // pages read back from disk
+	Preemptions   uint64    // sequences put back into the queue
+	PrefixQueries uint64    // prompt tokens looked up in the prefix cache
+	PrefixHits    uint64    // of them, those that were there
+	Drafts        uint64    // passes of a sequence with guessed tokens (speculation)
+	Drafted       uint64    // tokens guessed
+	Accepted      uint64    // of them, right
+}
+
+// Histogram counts values in buckets.
+type Histogram struct {
+	Bounds []float64 // upper ends, rising; one more bucket is above the last
+	Counts []uint64  // len(Bounds)+1, each bucket by itself
+	Sum    float64
+}
+
+// LoRA is what an engine does with adapters.
+type LoRA struct {
+	Max              int      // that one batch may have
+	Running, Waiting []string // names, of requests being computed and in the queue
 }
 
 // Options says what to serve. Only Models is required.
@@ -50,6 +94,7 @@ type Options struct {
 	Key      string        // API key, as "Authorization: Bearer KEY"; none
 	Page     fs.FS         // static chat page with an index.html; none
 	Runs     Runs          // training runs for /api/runs; none
+	Memory   int64         // bytes that all models may take, shown to clients; no bound
 	Log      *slog.Logger  // one line per request; discarded
 	Hosts    []string      // names accepted in Host without a key, beside loopback's; none
 	Origins  []string      // origins whose pages may call the API, as "https://name:port"; none

@@ -421,55 +421,6 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-func TestMetrics(t *testing.T) {
-	stats := func() Stats {
-		return Stats{Running: 2, Waiting: 3, PagesFree: 5, PagesUsed: 2, PagesCached: 1, PagesTotal: 8, Preemptions: 1, PrefixQueries: 90, PrefixHits: 64,
-			Drafts: 5, Drafted: 20, Accepted: 12}
-	}
-	busy := &fakeModel{busy: true}
-	s := testServer(t, &fakeModel{words: words("a b c")}, func(o *Options) {
-		o.Models[0].Stats = stats
-		o.Models = append(o.Models, Model{ID: "full", Model: busy})
-	})
-	call(s, "POST", "/v1/chat/completions", helloStream)
-	call(s, "POST", "/v1/chat/completions", `{"model":"full","messages":[{"role":"user","content":"hi"}]}`)
-	call(s, "GET", "/some/scanner", "")
-	got := call(s, "GET", "/metrics", "").Body.String()
-	for _, want := range []string{
-		`weft_http_requests_total{route="/v1/chat/completions",status="200"} 1`,
-		`weft_http_requests_total{route="/v1/chat/completions",status="429"} 1`,
-		`weft_http_requests_total{route="other",status="404"} 1`,
-		`weft_request_success_total{finished_reason="stop",model_name="tiny"} 1`,
-		`weft_requests_rejected_total{model_name="full"} 1`,
-		`weft_requests_rejected_total{model_name="tiny"} 0`,
-		`weft_prompt_tokens_total{model_name="tiny"} 2`,
-		`weft_generation_tokens_total{model_name="tiny"} 3`,
-		`weft_time_to_first_token_seconds_count{model_name="tiny"} 1`,
-		`weft_inter_token_latency_seconds_count{model_name="tiny"} 2`,
-		`weft_requests_running{model_name="tiny"} 2`,
-		`weft_requests_waiting{model_name="tiny"} 3`,
-		`weft_kv_pages_free{model_name="tiny"} 5`,
-		`weft_kv_pages_used{model_name="tiny"} 2`,
-		`weft_kv_pages_cached{model_name="tiny"} 1`,
-		`vllm:prefix_cache_queries_total{model_name="tiny"} 90`,
-		`vllm:prefix_cache_hits_total{model_name="tiny"} 64`,
-		`vllm:spec_decode_num_draft_tokens_total{model_name="tiny"} 20`,
-		`vllm:spec_decode_num_accepted_tokens_total{model_name="tiny"} 12`,
-		`weft_kv_pages_total{model_name="tiny"} 8`,
-		`weft_preemptions_total{model_name="tiny"} 1`,
-		`vllm:kv_cache_usage_perc{model_name="tiny"} 0.25`,
-		`vllm:num_requests_running{model_name="tiny"} 2`,
-		`go_goroutines`,
-	} {
-		if !strings.Contains(got, "\n"+want) {
-			t.Errorf("metrics lack %s", want)
-		}
-	}
-	if strings.Contains(got, `weft_requests_running{model_name="full"}`) {
-		t.Error("a model without an engine shows engine counters")
-	}
-}
-
 // BenchmarkStream measures the server's own cost per streamed token.
 func BenchmarkStream(b *testing.B) {
 	f := &fakeModel{words: words(strings.Repeat("word ", 1000))}

@@ -45,7 +45,8 @@ type RunInfo struct {
 // Records is a part of a run's metrics.
 type Records struct {
 	Lines []json.RawMessage // one Record each
-	Next  int               // line to ask for next; below the one asked for when a resumed run cut the file
+	Next  int64             // byte of the file to ask from next; below the one asked for when a resumed run cut the file
+	More  bool              // there are more by now
 	State RunState
 }
 
@@ -60,6 +61,7 @@ const (
 	maxState    = 1 << 20 // bytes of state.json
 	maxLine     = 1 << 20 // bytes of a record
 	maxRecords  = 10_000  // of one answer
+	maxRead     = 1 << 26 // bytes of a metrics file read for one answer
 	metricsTail = 1 << 16 // bytes looked at for the newest record
 )
 
@@ -223,14 +225,16 @@ func newest(root *os.Root, name string) (last Record, at time.Time, err error) {
 	return last, st.ModTime(), nil
 }
 
-// Records returns a run's metrics from the given line on, counted from 0, at
-// most 10,000 of them; a last line without its end is still being written and
-// is left out. Records in front of a damaged line come alone; asking from that
-// line on is an error that names it. An id that List does not show fails with
-// ErrNoRun.
-func (r Runs) Records(id string, from int) (Records, error) {
-	if from < 0 {
-		return Records{}, fmt.Errorf("train: records of %s: from is %d, want 0 or more", id, from)
+// Records returns a run's metrics from a place in the file on: 0, or the Next of
+// an earlier answer; only what is new is read. A last line without its end is
+// still being written and is left out. Of a run with more than points steps
+// about as many are picked (see picker); 0 takes them all. One answer has at most
+// 10,000 records, of at most 64 MiB of the file; More says that there are others.
+// Records in front of a damaged line come alone; asking from that line on is an
+// error that names it. An id that List does not show fails with ErrNoRun.
+func (r Runs) Records(id string, from int64, points int) (Records, error) {
+	if from < 0 || points < 0 {
+		return Records{}, fmt.Errorf("train: records of %s: from %d, points %d: want neither negative", id, from, points)
 	}
 	root, err := os.OpenRoot(r.Root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -240,11 +244,7 @@ func (r Runs) Records(id string, from int) (Records, error) {
 		return Records{}, fmt.Errorf("train: look for runs: %w", err)
 	}
 	defer root.Close()
-	ids, err := findRuns(root)
-	if err != nil {
-		return Records{}, fmt.Errorf("train: look for runs in %s: %w", r.Root, err)
-	}
-	if !slices.Contains(ids, id) {
+	if !isRun(root, id) {
 		return Records{}, fmt.Errorf("train: %q: %w", id, ErrNoRun)
 	}
 	// The state first: a run that ends in between is asked once more.
@@ -258,43 +258,97 @@ func (r Runs) Records(id string, from int) (Records, error) {
 		return Records{}, err
 	}
 	defer f.Close()
-	return out, out.read(f, name, from)
+	st, err := f.Stat()
+	if err != nil {
+		return Records{}, fmt.Errorf("train: %w", err)
+	}
+	return out, out.read(f, st.Size(), name, from, points)
 }
 
-// read appends the whole lines of a metrics file from a line on.
-func (r *Records) read(f io.Reader, name string, from int) error {
-	in := bufio.NewReaderSize(f, maxLine)
-	for ; len(r.Lines) < maxRecords; r.Next++ {
-		line, err := in.ReadSlice('\n')
-		switch {
-		case errors.Is(err, io.EOF):
+// isRun says whether List shows an id: a path of real folders, not too deep, of
+// which the last alone holds a run.
+func isRun(root *os.Root, id string) bool {
+	if !fs.ValidPath(id) || id == "." || strings.Count(id, "/") >= runDepth {
+		return false
+	}
+	at := ""
+	for _, part := range strings.Split(id, "/") {
+		if strings.HasPrefix(part, ".") || at != "" && hasState(root, at) {
+			return false
+		}
+		at = path.Join(at, part)
+		if st, err := root.Lstat(at); err != nil || !st.IsDir() {
+			return false
+		}
+	}
+	return hasState(root, id)
+}
+
+// hasState says whether a folder holds a run.
+func hasState(root *os.Root, id string) bool {
+	st, err := root.Stat(path.Join(id, StateFile))
+	return err == nil && st.Mode().IsRegular()
+}
+
+// read appends whole lines of a metrics file of a size, from a place on. A place
+// that no line begins at is of another file than this one: Next is then 0, which
+// tells the reader to begin again.
+func (r *Records) read(f io.ReaderAt, size int64, name string, from int64, points int) error {
+	if before := [1]byte{'\n'}; from > 0 {
+		if _, err := f.ReadAt(before[:], from-1); err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("train: %w", err)
+		}
+		if from > size || before[0] != '\n' {
 			return nil
+		}
+	}
+	in := bufio.NewReaderSize(io.NewSectionReader(f, from, maxRead), maxLine)
+	p := newPicker(f, size, points)
+	for r.Next = from; len(r.Lines) < maxRecords; {
+		line, err := in.ReadSlice('\n')
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		var rec Record
+		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			err = fmt.Errorf("has more than %d bytes, want a record", maxLine)
-		case err == nil && r.Next >= from:
-			err = checkRecord(line)
+		case err == nil:
+			rec, err = parseRecord(line)
 		}
-		if err != nil && len(r.Lines) > 0 {
-			return nil
+		if err != nil && r.Next > from { // what is in front of the damage comes alone
+			break
 		}
 		if err != nil {
-			return fmt.Errorf("train: %s: line %d: %w", name, r.Next+1, err)
+			return fmt.Errorf("train: %s: line %d: %w", name, lineAt(f, r.Next), err)
 		}
-		if r.Next >= from {
-			r.Lines = append(r.Lines, json.RawMessage(bytes.Clone(bytes.TrimSpace(line))))
-		}
+		r.Next += int64(len(line))
+		r.Lines = append(r.Lines, p.take(rec, line)...)
 	}
+	r.Lines = append(r.Lines, p.flush()...)
+	r.More = r.Next-from >= maxRead-maxLine || len(r.Lines) >= maxRecords
 	return nil
 }
 
-// checkRecord wants one JSON object that is a Record.
-func checkRecord(line []byte) error {
-	var rec Record
+// lineAt is the number of the line that begins at a place, counted from 1.
+func lineAt(f io.ReaderAt, at int64) int {
+	in := bufio.NewReader(io.NewSectionReader(f, 0, at))
+	for n := 1; ; n++ {
+		if _, err := in.ReadSlice('\n'); err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return n
+		} else if err != nil {
+			n--
+		}
+	}
+}
+
+// parseRecord wants one JSON object that is a Record.
+func parseRecord(line []byte) (rec Record, err error) {
 	if err := json.Unmarshal(line, &rec); err != nil {
-		return err
+		return rec, err
 	}
 	if rec.Kind == "" {
-		return errors.New(`has no "kind", want a record of a training run`)
+		return rec, errors.New(`has no "kind", want a record of a training run`)
 	}
-	return nil
+	return rec, nil
 }

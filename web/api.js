@@ -67,7 +67,8 @@ async function read(reader) {
 // else the names that any OpenAI-compatible server gives.
 export async function models(signal) {
   try {
-    return (await getJSON("/api/models", signal)).models;
+    const { models, memory } = await getJSON("/api/models", signal);
+    return Object.assign(models, { memory });
   } catch (err) {
     if (err.status !== 404) throw err;
   }
@@ -76,7 +77,7 @@ export async function models(signal) {
 }
 
 export const runs = async (signal) => (await getJSON("/api/runs", signal)).runs;
-export const records = (id, from, signal) => getJSON(`/api/runs/${id.split("/").map(encodeURIComponent).join("/")}?from=${from}`, signal);
+export const records = (id, from, points, signal) => getJSON(`/api/runs/${id.split("/").map(encodeURIComponent).join("/")}?from=${from}&points=${points}`, signal);
 
 // overlong reads both counts out of a refusal for length: tokens needed, and
 // the limit. Null for any other error.

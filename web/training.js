@@ -9,6 +9,7 @@ import { ago, count, percent, seconds, short, value } from "./format.js";
 const every = 1_000;   // ms between looks at a running run
 const calm = 5_000;    // ms between looks at the list, and at a run that rests
 const recent = 30;     // steps that the ETA is worked out from
+const points = 6_000;  // steps that a long run is thinned to
 
 // What is drawn: the charts, and the fields of a record they show.
 const plots = [
@@ -105,7 +106,7 @@ export class TrainingView {
     const { id } = this, { signal } = this.abort;
     this.timer = -1; // in flight
     try {
-      const more = await records(id, this.next, signal);
+      const more = await records(id, this.next, points, signal);
       if (id !== this.id) return;
       if (more.next < this.next) Object.assign(this, { steps: [], evals: [], next: 0 }); // the run went back to a checkpoint
       else {
@@ -115,7 +116,7 @@ export class TrainingView {
       this.state = more.state;
       if (more.records.length) this.draw();
       else this.drawHead();
-      this.plan(more.records.length >= 1000 || this.next === 0 ? 0 : more.state === "running" ? every : calm);
+      this.plan(more.more || this.next === 0 ? 0 : more.state === "running" ? every : calm);
     } catch (err) {
       if (err.name === "AbortError" || id !== this.id) return;
       this.problem(err.status === 404 ? `The run ${id} is not there.` : err.message);
