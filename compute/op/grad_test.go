@@ -216,20 +216,44 @@ func TestEmbedAndGather(t *testing.T) {
 func TestRMSNorm(t *testing.T) {
 	rng := tensor.NewRNG(3)
 	const eps = 1e-3
-	gradCase{
-		name: "rmsnorm",
-		in:   []*tensor.Tensor{random(rng, 70, 12), random(rng, 1, 12)}, // three chunks of rows
-		run:  func(p *Pass, in []*tensor.Tensor) *tensor.Tensor { return p.RMSNorm(in[0], in[1], eps) },
-		naive: func(in []mat) mat {
-			y := newMat(in[0].rows, in[0].cols)
-			for i := range y.rows {
-				var s float64
-				for j := range y.cols {
-					s += in[0].at(i, j) * in[0].at(i, j)
+	for _, dim := range []int{12, 4} { // a row at once, and each of three heads
+		gradCase{
+			name: fmt.Sprintf("rmsnorm of %d", dim),
+			in:   []*tensor.Tensor{random(rng, 70, 12), random(rng, 1, dim)}, // three chunks of rows
+			run:  func(p *Pass, in []*tensor.Tensor) *tensor.Tensor { return p.RMSNorm(in[0], in[1], eps) },
+			naive: func(in []mat) mat {
+				y := newMat(in[0].rows, in[0].cols)
+				for at := 0; at < len(y.v); at += dim {
+					x := in[0].v[at : at+dim]
+					var s float64
+					for _, v := range x {
+						s += v * v
+					}
+					inv := 1 / math.Sqrt(s/float64(dim)+eps)
+					for j, v := range x {
+						y.v[at+j] = v * inv * in[1].v[j]
+					}
 				}
-				inv := 1 / math.Sqrt(s/float64(y.cols)+eps)
+				return y
+			},
+		}.check(t)
+	}
+}
+
+// TestColumns takes a matrix apart, one column twice and one never.
+func TestColumns(t *testing.T) {
+	gradCase{
+		name: "columns",
+		in:   []*tensor.Tensor{random(tensor.NewRNG(3), 70, 12)},
+		run: func(p *Pass, in []*tensor.Tensor) *tensor.Tensor {
+			return p.SwiGLU(p.Columns(in[0], 0, 5), p.Columns(in[0], 4, 5))
+		},
+		naive: func(in []mat) mat {
+			y := newMat(in[0].rows, 5)
+			for i := range y.rows {
 				for j := range y.cols {
-					y.v[i*y.cols+j] = in[0].at(i, j) * inv * in[1].v[j]
+					g := in[0].at(i, j)
+					y.v[i*y.cols+j] = g / (1 + math.Exp(-g)) * in[0].at(i, j+4)
 				}
 			}
 			return y
@@ -280,32 +304,44 @@ func TestAdd(t *testing.T) {
 func TestRoPE(t *testing.T) {
 	rng := tensor.NewRNG(6)
 	spans := []Span{{Row: 0, Len: 40, Pos: 0}, {Row: 40, Len: 3, Pos: 1000}}
-	rope := NewRope(10000, 6)
-	gradCase{
-		name:  "rope",
-		spans: spans,
-		in:    []*tensor.Tensor{random(rng, 43, 12)},
-		run:   func(p *Pass, in []*tensor.Tensor) *tensor.Tensor { return p.RoPE(in[0], rope) },
-		naive: func(in []mat) mat {
-			y := newMat(in[0].rows, 12)
-			for i := range y.rows {
-				pos := float64(i)
-				if i >= 40 {
-					pos = float64(1000 + i - 40)
-				}
-				for j := range 12 {
-					d := j % 6 % 3
-					sin, cos := math.Sincos(pos * math.Pow(10000, -2*float64(d)/6))
-					if j%6 < 3 {
-						y.v[i*12+j] = in[0].at(i, j)*cos - in[0].at(i, j+3)*sin
-					} else {
-						y.v[i*12+j] = in[0].at(i, j)*cos + in[0].at(i, j-3)*sin
+	const heads, cols = 2, 12
+	for _, c := range []struct {
+		name    string
+		turning int // values of a head of 6
+		scale   float64
+	}{{"rope", 6, 1}, {"scaled rope", 6, 1.3}, {"rope of a part", 4, 0.7}} {
+		rope, half := NewRope(Frequencies(10000, c.turning), cols/heads, c.scale), c.turning/2
+		gradCase{
+			name:  c.name,
+			spans: spans,
+			in:    []*tensor.Tensor{random(rng, 43, cols)},
+			run:   func(p *Pass, in []*tensor.Tensor) *tensor.Tensor { return p.RoPE(in[0], rope) },
+			naive: func(in []mat) mat {
+				y := newMat(in[0].rows, cols)
+				for i := range y.rows {
+					pos := float64(i)
+					if i >= 40 {
+						pos = float64(1000 + i - 40)
+					}
+					for j := range cols {
+						d, x := j%6, in[0].at(i, j)
+						sin, cos := math.Sincos(pos * math.Pow(10000, -2*float64(d%half)/float64(c.turning)))
+						switch {
+						case d < half:
+							x = c.scale * (x*cos - in[0].at(i, j+half)*sin)
+						case d < 2*half:
+							x = c.scale * (x*cos + in[0].at(i, j-half)*sin)
+						}
+						y.v[i*cols+j] = x
 					}
 				}
-			}
-			return y
-		},
-	}.check(t)
+				return y
+			},
+		}.check(t)
+	}
+	if x := random(rng, 43, cols); (&Pass{Spans: spans, Record: true}).RoPE(x, nil) != x {
+		t.Error("no rotation gives something else than x")
+	}
 }
 
 func TestAttend(t *testing.T) {

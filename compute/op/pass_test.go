@@ -13,9 +13,9 @@ import (
 // TestRopeGrows reads a rotation from many passes at once while it grows: the
 // tables keep the bits they have when made in one go.
 func TestRopeGrows(t *testing.T) {
-	whole := NewRope(500000, 8)
+	whole := NewRope(Frequencies(500000, 8), 8, 1)
 	want := whole.upTo(3000)
-	r := NewRope(500000, 8)
+	r := NewRope(Frequencies(500000, 8), 8, 1)
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
@@ -38,6 +38,8 @@ func TestMisuse(t *testing.T) {
 		"token id 7 is outside":   func() { (&Pass{}).Embed(x, []int32{0, 7}) },
 		"linear of 4 inputs":      func() { (&Pass{}).Linear(x, tensor.New(5, 4), nil) },
 		"linear of 1 inputs":      func() { (&Pass{}).LinearAtRest(x, Pack8([]int8{1}, []float32{1}, 1, 1)) },
+		"a norm of 2 values":      func() { (&Pass{}).RMSNorm(x, tensor.New(1, 2), 1) },
+		"columns 2 to 4 of":       func() { (&Pass{}).Columns(x, 2, 2) },
 		"token id 1 is outside":   func() { (&Pass{}).EmbedAtRest(Pack8([]int8{1}, []float32{1}, 1, 1), []int32{1}) },
 		"one target per row":      func() { (&Pass{}).CrossEntropy(x, []int32{1}, 1) },
 		"target 3 is outside the": func() { (&Pass{}).CrossEntropy(x, []int32{1, 3}, 1) },

@@ -11,15 +11,10 @@ import (
 	"strings"
 )
 
-// Family and Architecture are how config.json names this package.
-const (
-	Family       = "llama"
-	Architecture = "LlamaForCausalLM"
-)
-
 // Config is the part of a Hugging Face config.json that shapes the network.
 // The zero value of a field with a default means that default.
 type Config struct {
+	ModelType             string  `json:"model_type"`              // llama; see Variants
 	HiddenSize            int     `json:"hidden_size"`             // required
 	IntermediateSize      int     `json:"intermediate_size"`       // required; rows of gate and up
 	NumHiddenLayers       int     `json:"num_hidden_layers"`       // required
@@ -37,7 +32,20 @@ type Config struct {
 	BOSTokenID            TokenID `json:"bos_token_id,omitzero"`   // none
 	EOSTokenID            TokenID `json:"eos_token_id,omitzero"`   // none
 	TorchDtype            string  `json:"torch_dtype,omitempty"`   // what the file stores; weft computes in float32
+
+	RopeScaling                   RopeScaling `json:"rope_scaling,omitzero"`                     // none
+	PartialRotaryFactor           float64     `json:"partial_rotary_factor,omitzero"`            // 1; how much of a head turns
+	OriginalMaxPositionEmbeddings int         `json:"original_max_position_embeddings,omitzero"` // where RopeScaling does not say it
+	SlidingWindow                 int         `json:"sliding_window,omitzero"`                   // none; positions that a query sees, its own included
+	LayerTypes                    []string    `json:"layer_types,omitempty"`                     // where some layers have the window; all
+	NoRopeLayers                  []int       `json:"no_rope_layers,omitempty"`                  // 0 for layers that know no positions; none
 }
+
+// Bounds of sizes, far above any model.
+const (
+	maxSize   = 1 << 24
+	maxLayers = 1 << 16
+)
 
 // TokenID is one id or a list of them, as config.json allows.
 type TokenID []int32
@@ -73,46 +81,65 @@ func (t TokenID) MarshalJSON() ([]byte, error) {
 // ParseConfig reads a config.json. A key whose value would change the
 // arithmetic, or that nobody knows, is an error that names it.
 func ParseConfig(data []byte) (Config, error) {
-	var c Config
 	var keys map[string]json.RawMessage
-	if err := errors.Join(json.Unmarshal(data, &keys), json.Unmarshal(data, &c)); err != nil {
+	if err := json.Unmarshal(data, &keys); err != nil {
 		return Config{}, fmt.Errorf("llama: config.json: %w", err)
 	}
+	v, err := variantOf(keys)
+	if err != nil {
+		return Config{}, err
+	}
+	c := v.missing
+	plain := maps.Clone(keys) // the rotation is read by itself
+	delete(plain, "rope_scaling")
+	text, err := json.Marshal(plain)
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("llama: config.json: %w", err)
+	}
+	c.ModelType = v.ModelType
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		var value bytes.Buffer
 		if err := json.Compact(&value, keys[key]); err != nil {
 			return Config{}, fmt.Errorf("llama: config.json: %s: %w", key, err)
 		}
-		if err := c.checkKey(key, value.String()); err != nil {
+		if err := c.checkKey(v, key, value.String()); err != nil {
 			return Config{}, err
 		}
+	}
+	if err := c.layers(v, keys); err != nil {
+		return Config{}, err
 	}
 	return c, c.Validate()
 }
 
 // checkKey accepts the keys of Config, keys that say nothing about the
 // arithmetic, and others only with the value implemented here.
-func (c *Config) checkKey(key, value string) error {
+func (c *Config) checkKey(v Variant, key, value string) error {
+	if v.has(key) {
+		return nil
+	}
 	switch key {
 	case "architectures", "transformers_version", "use_cache", "pretraining_tp", "pad_token_id", "unk_token_id",
 		"dtype", "auto_map", "_name_or_path", "name_or_path", "tokenizer_class", "task_specific_params",
 		"return_dict", "output_attentions", "output_hidden_states", "_attn_implementation_autoset",
 		"is_llama_config", "transformers.js_config":
 		return nil
-	case "model_type":
-		return only(key, value, `"llama"`)
 	case "hidden_act":
 		return only(key, value, `"silu"`, `"swish"`)
-	case "attention_dropout", "hidden_dropout":
+	case "attention_dropout", "hidden_dropout", "embd_pdrop", "resid_pdrop":
 		return only(key, value, "0", "0.0", "null")
-	case "sliding_window", "quantization_config":
+	case "sliding_window", "layer_types", "no_rope_layers", "no_rope_layer_interval", "quantization_config":
 		return only(key, value, "null")
-	case "use_sliding_window", "rope_interleaved", "is_encoder_decoder", "add_cross_attention":
+	case "use_sliding_window", "rope_interleaved", "is_encoder_decoder", "add_cross_attention", "use_mrope",
+		"attention_bias", "mlp_bias", "lm_head_bias":
 		return only(key, value, "false", "null")
-	case "partial_rotary_factor":
+	case "partial_rotary_factor", "full_attn_mod", "interpolate_factor":
 		return only(key, value, "1", "1.0", "null")
 	case "rope_scaling", "rope_parameters":
-		return c.checkRope(key, value)
+		return c.parseRope(v, key, []byte(value))
 	}
 	t := reflect.TypeFor[Config]()
 	for i := range t.NumField() {
@@ -130,40 +157,15 @@ func only(key, value string, want ...string) error {
 	return fmt.Errorf("llama: config.json: %s is %.80s, but only %s is implemented", key, value, want[0])
 }
 
-// checkRope accepts no scaling, said as rope_scaling or as rope_parameters,
-// which newer files write and which also holds rope_theta.
-func (c *Config) checkRope(key, value string) error {
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(value), &m); err != nil {
-		return fmt.Errorf("llama: config.json: %s: %w", key, err)
-	}
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		name, v := key+"."+k, string(m[k])
-		var err error
-		switch k {
-		case "rope_type", "type":
-			err = only(name, v, `"default"`)
-		case "rope_theta":
-			err = json.Unmarshal(m[k], &c.RopeTheta)
-		case "partial_rotary_factor":
-			err = only(name, v, "1", "1.0")
-		default:
-			err = fmt.Errorf("llama: config.json: %s is %.80s, but only the plain rotation is implemented", name, v)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (c Config) withDefaults() Config {
+	set(&c.ModelType, Family)
 	set(&c.NumKeyValueHeads, c.NumAttentionHeads)
 	set(&c.HeadDim, c.HiddenSize/max(1, c.NumAttentionHeads))
 	set(&c.MaxPositionEmbeddings, 2048)
 	set(&c.RMSNormEps, 1e-6)
 	set(&c.RopeTheta, 10000)
 	set(&c.InitializerRange, 0.02)
+	set(&c.PartialRotaryFactor, 1)
 	return c
 }
 
@@ -201,21 +203,20 @@ func (c Config) Validate() error {
 		{"num_key_value_heads", c.NumKeyValueHeads}, {"head_dim", c.HeadDim}, {"vocab_size", c.VocabSize},
 		{"max_position_embeddings", c.MaxPositionEmbeddings},
 	} {
-		if f.n <= 0 || f.n > 1<<24 {
-			bad("%s is %d, want 1 to %d", f.name, f.n, 1<<24)
+		if f.n <= 0 || f.n > maxSize {
+			bad("%s is %d, want 1 to %d", f.name, f.n, maxSize)
 		}
 	}
 	if len(errs) == 0 && c.NumAttentionHeads%c.NumKeyValueHeads != 0 {
 		bad("num_attention_heads %d is no multiple of num_key_value_heads %d", c.NumAttentionHeads, c.NumKeyValueHeads)
 	}
-	if c.HeadDim%2 != 0 {
-		bad("head_dim %d is odd, but rotary positions turn pairs", c.HeadDim)
+	if _, err := c.variant(); err != nil {
+		errs = append(errs, err)
 	}
+	c.checkRope(bad)
+	c.checkLayers(bad)
 	if !(c.RMSNormEps > 0 && c.RMSNormEps < 1) {
 		bad("rms_norm_eps is %g, want between 0 and 1", c.RMSNormEps)
-	}
-	if !(c.RopeTheta >= 1) {
-		bad("rope_theta is %g, want at least 1", c.RopeTheta)
 	}
 	for _, id := range slices.Concat(c.BOSTokenID, c.EOSTokenID) {
 		if id < 0 || int(id) >= c.VocabSize {
@@ -228,12 +229,16 @@ func (c Config) Validate() error {
 // ConfigJSON is the config.json of the model, complete enough for other
 // readers of the format.
 func (m *Llama) ConfigJSON() ([]byte, error) {
+	v, err := m.variant()
+	if err != nil {
+		return nil, err
+	}
 	c := m.Config
 	c.TorchDtype = "float32"
 	return json.MarshalIndent(struct {
-		Architectures []string `json:"architectures"`
-		ModelType     string   `json:"model_type"`
-		HiddenAct     string   `json:"hidden_act"`
+		Architectures    []string `json:"architectures"`
+		HiddenAct        string   `json:"hidden_act"`
+		UseSlidingWindow bool     `json:"use_sliding_window,omitzero"`
 		Config
-	}{[]string{Architecture}, Family, "silu", c}, "", "  ")
+	}{[]string{v.Architecture}, "silu", v.asks && c.SlidingWindow > 0, c}, "", "  ")
 }

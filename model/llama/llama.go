@@ -1,9 +1,18 @@
-// Package llama is the Llama family: pre-norm blocks of RMSNorm, rotary
+// Package llama is the Llama architecture: pre-norm blocks of RMSNorm, rotary
 // grouped-query attention and SwiGLU, with a tied or separate head (Touvron
-// 2023, Dubey 2024). It covers every checkpoint whose config.json says
-// model_type "llama" without rope scaling.
+// 2023, Dubey 2024), and the families that are it but for a few switches:
 //
-// The wiring below trains, evaluates, prefills and decodes; the package knows
+//	model_type  differs by
+//	llama       -                               biases on all matrices or none
+//	mistral     a sliding window                (Jiang 2023)
+//	qwen2       biases on q, k and v            windows in some layers if asked for
+//	qwen3       norms on the heads of q and k   the same windows
+//	phi3        fused q, k, v and gate, up      a window, a part of each head turns
+//	smollm3     layers without positions        the same windows
+//
+// Each has any of the scalings of the rotation (RopeScaling). A switch is a leaf
+// that is there or not, or a number in what attention is told: the wiring below
+// is one for all. It trains, evaluates, prefills and decodes; the package knows
 // nothing of files, text, caches or optimisers.
 package llama
 
@@ -25,18 +34,27 @@ type Llama struct {
 	Norm   *nn.RMSNorm   `hf:"model.norm" gguf:"output_norm"`
 	Head   nn.Linear     `hf:"lm_head" gguf:"output"`
 
-	rope *op.Rope
+	layers []layer
+}
+
+// layer is what the attention of one block is told beside its weights.
+type layer struct {
+	rope *op.Rope // nil: no positions
 	spec kernel.AttnSpec
 }
 
-// Block is one layer.
+// Block is one layer. Leaves that a family has not are nil.
 type Block struct {
 	AttnNorm *nn.RMSNorm `hf:"input_layernorm" gguf:"attn_norm"`
+	QKV      nn.Linear   `hf:"self_attn.qkv_proj" gguf:"attn_qkv"` // or Q, K and V
 	Q        nn.Linear   `hf:"self_attn.q_proj" gguf:"attn_q"`
 	K        nn.Linear   `hf:"self_attn.k_proj" gguf:"attn_k"`
 	V        nn.Linear   `hf:"self_attn.v_proj" gguf:"attn_v"`
+	QNorm    *nn.RMSNorm `hf:"self_attn.q_norm" gguf:"attn_q_norm"` // of each head
+	KNorm    *nn.RMSNorm `hf:"self_attn.k_norm" gguf:"attn_k_norm"`
 	O        nn.Linear   `hf:"self_attn.o_proj" gguf:"attn_output"`
 	FFNNorm  *nn.RMSNorm `hf:"post_attention_layernorm" gguf:"ffn_norm"`
+	GateUp   nn.Linear   `hf:"mlp.gate_up_proj" gguf:"ffn_up"` // or Gate and Up
 	Gate     nn.Linear   `hf:"mlp.gate_proj" gguf:"ffn_gate"`
 	Up       nn.Linear   `hf:"mlp.up_proj" gguf:"ffn_up"`
 	Down     nn.Linear   `hf:"mlp.down_proj" gguf:"ffn_down"`
@@ -48,37 +66,58 @@ var _ model.Model = (*Llama)(nil)
 // by Init; without one they are zero, for a loader to fill.
 func New(cfg Config, rng *tensor.RNG) *Llama {
 	cfg = cfg.withDefaults()
-	d, f, eps := cfg.HiddenSize, cfg.IntermediateSize, cfg.RMSNormEps
-	q, kv := cfg.NumAttentionHeads*cfg.HeadDim, cfg.NumKeyValueHeads*cfg.HeadDim
 	m := &Llama{
 		Config: cfg,
-		Embed:  nn.NewEmbedding(cfg.VocabSize, d),
-		Norm:   nn.NewRMSNorm(d, eps),
-		rope:   op.NewRope(cfg.RopeTheta, cfg.HeadDim),
-		spec:   kernel.AttnSpec{Heads: kernel.Heads{Q: cfg.NumAttentionHeads, KV: cfg.NumKeyValueHeads, Dim: cfg.HeadDim}},
+		Embed:  nn.NewEmbedding(cfg.VocabSize, cfg.HiddenSize),
+		Norm:   nn.NewRMSNorm(cfg.HiddenSize, cfg.RMSNormEps),
 	}
-	for range cfg.NumHiddenLayers {
-		m.Blocks = append(m.Blocks, Block{
-			AttnNorm: nn.NewRMSNorm(d, eps),
-			Q:        nn.NewDense(d, q, cfg.AttentionBias),
-			K:        nn.NewDense(d, kv, cfg.AttentionBias),
-			V:        nn.NewDense(d, kv, cfg.AttentionBias),
-			O:        nn.NewDense(q, d, cfg.AttentionBias),
-			FFNNorm:  nn.NewRMSNorm(d, eps),
-			Gate:     nn.NewDense(d, f, cfg.MLPBias),
-			Up:       nn.NewDense(d, f, cfg.MLPBias),
-			Down:     nn.NewDense(f, d, cfg.MLPBias),
-		})
+	freqs, scale := cfg.Rotation()
+	rope := op.NewRope(freqs, cfg.HeadDim, scale)
+	for i := range cfg.NumHiddenLayers {
+		m.Blocks = append(m.Blocks, newBlock(cfg))
+		l := layer{spec: kernel.AttnSpec{
+			Heads:  kernel.Heads{Q: cfg.NumAttentionHeads, KV: cfg.NumKeyValueHeads, Dim: cfg.HeadDim},
+			Window: cfg.window(i),
+		}}
+		if cfg.turns(i) {
+			l.rope = rope
+		}
+		m.layers = append(m.layers, l)
 	}
 	if cfg.TieWordEmbeddings {
 		m.Head = m.Embed.Head()
 	} else {
-		m.Head = nn.NewDense(d, cfg.VocabSize, false)
+		m.Head = nn.NewDense(cfg.HiddenSize, cfg.VocabSize, false)
 	}
 	if rng != nil {
 		m.Init().Apply(m, rng)
 	}
 	return m
+}
+
+// newBlock makes the leaves that the family has.
+func newBlock(cfg Config) Block {
+	v, _ := cfg.variant() // a valid config has one
+	d, f, eps := cfg.HiddenSize, cfg.IntermediateSize, cfg.RMSNormEps
+	q, kv := cfg.NumAttentionHeads*cfg.HeadDim, cfg.NumKeyValueHeads*cfg.HeadDim
+	b := Block{
+		AttnNorm: nn.NewRMSNorm(d, eps),
+		O:        nn.NewDense(q, d, cfg.AttentionBias),
+		FFNNorm:  nn.NewRMSNorm(d, eps),
+		Down:     nn.NewDense(f, d, cfg.MLPBias),
+	}
+	bias := cfg.AttentionBias || v.qkvBias
+	if v.fused {
+		b.QKV = nn.NewDense(d, q+2*kv, bias)
+		b.GateUp = nn.NewDense(d, 2*f, cfg.MLPBias)
+	} else {
+		b.Q, b.K, b.V = nn.NewDense(d, q, bias), nn.NewDense(d, kv, bias), nn.NewDense(d, kv, bias)
+		b.Gate, b.Up = nn.NewDense(d, f, cfg.MLPBias), nn.NewDense(d, f, cfg.MLPBias)
+	}
+	if v.qkNorm {
+		b.QNorm, b.KNorm = nn.NewRMSNorm(cfg.HeadDim, eps), nn.NewRMSNorm(cfg.HeadDim, eps)
+	}
+	return b
 }
 
 // Init is the family's starting point: normal weights of standard deviation
@@ -102,14 +141,32 @@ func (m *Llama) Hidden(p *op.Pass, ids []int32) *tensor.Tensor {
 }
 
 // block is h + Attn(Norm(h)), then h + FFN(Norm(h)).
-func (m *Llama) block(p *op.Pass, layer int, h *tensor.Tensor) *tensor.Tensor {
-	b := &m.Blocks[layer]
-	x := b.AttnNorm.Apply(p, h)
-	q := p.RoPE(b.Q.Apply(p, x), m.rope) // [tokens, heads*headDim]
-	k := p.RoPE(b.K.Apply(p, x), m.rope) // [tokens, kvHeads*headDim]
-	h = p.Add(h, b.O.Apply(p, p.Attend(layer, q, k, b.V.Apply(p, x), m.spec)))
-	x = b.FFNNorm.Apply(p, h)
-	return p.Add(h, b.Down.Apply(p, p.SwiGLU(b.Gate.Apply(p, x), b.Up.Apply(p, x))))
+func (m *Llama) block(p *op.Pass, i int, h *tensor.Tensor) *tensor.Tensor {
+	b, l := &m.Blocks[i], &m.layers[i]
+	q, k, v := b.qkv(p, b.AttnNorm.Apply(p, h), l.spec.Heads)
+	q = p.RoPE(b.QNorm.Apply(p, q), l.rope) // [tokens, heads*headDim]
+	k = p.RoPE(b.KNorm.Apply(p, k), l.rope) // [tokens, kvHeads*headDim]
+	h = p.Add(h, b.O.Apply(p, p.Attend(i, q, k, v, l.spec)))
+	gate, up := b.gateUp(p, b.FFNNorm.Apply(p, h))
+	return p.Add(h, b.Down.Apply(p, p.SwiGLU(gate, up)))
+}
+
+// qkv are queries, keys and values of x, from three matrices or from one.
+func (b *Block) qkv(p *op.Pass, x *tensor.Tensor, n kernel.Heads) (q, k, v *tensor.Tensor) {
+	if b.QKV == nil {
+		return b.Q.Apply(p, x), b.K.Apply(p, x), b.V.Apply(p, x)
+	}
+	all, qs, ks := b.QKV.Apply(p, x), n.Q*n.Dim, n.KV*n.Dim
+	return p.Columns(all, 0, qs), p.Columns(all, qs, ks), p.Columns(all, qs+ks, ks)
+}
+
+// gateUp are both inputs of SwiGLU, from two matrices or from one.
+func (b *Block) gateUp(p *op.Pass, x *tensor.Tensor) (gate, up *tensor.Tensor) {
+	if b.GateUp == nil {
+		return b.Gate.Apply(p, x), b.Up.Apply(p, x)
+	}
+	both := b.GateUp.Apply(p, x)
+	return p.Columns(both, 0, both.Cols/2), p.Columns(both, both.Cols/2, both.Cols/2)
 }
 
 // Logits projects hidden rows to the vocabulary: [rows, vocab].
@@ -117,11 +174,12 @@ func (m *Llama) Logits(p *op.Pass, hidden *tensor.Tensor) *tensor.Tensor {
 	return m.Head.Apply(p, hidden)
 }
 
-// State is the same for every layer: all keys and values.
+// State is keys and values, of every layer as many; those of a layer with a
+// window are read that far back only.
 func (m *Llama) State() []model.State {
 	s := make([]model.State, m.NumHiddenLayers)
 	for i := range s {
-		s[i] = model.State{KVHeads: m.NumKeyValueHeads, HeadDim: m.HeadDim}
+		s[i] = model.State{KVHeads: m.NumKeyValueHeads, HeadDim: m.HeadDim, Window: m.window(i)}
 	}
 	return s
 }
@@ -137,9 +195,9 @@ func (m *Llama) Walk(fn func(nn.Leaf)) {
 // Info describes the model in numbers.
 func (m *Llama) Info() model.Info {
 	return model.Info{
-		Family: Family, Layers: m.NumHiddenLayers, Dim: m.HiddenSize, Vocab: m.VocabSize,
+		Family: m.ModelType, Layers: m.NumHiddenLayers, Dim: m.HiddenSize, Vocab: m.VocabSize,
 		Heads: m.NumAttentionHeads, KVHeads: m.NumKeyValueHeads, HeadDim: m.HeadDim,
-		Context: m.MaxPositionEmbeddings, Params: nn.Count(m),
+		Context: m.context(), Params: nn.Count(m),
 		BOS: m.BOSTokenID.first(), EOS: m.EOSTokenID.first(),
 	}
 }

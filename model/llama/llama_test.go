@@ -3,6 +3,7 @@ package llama_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"weft/compute/kernel"
@@ -18,6 +19,31 @@ func tiny(tied bool) llama.Config {
 		HiddenSize: 32, IntermediateSize: 48, NumHiddenLayers: 2, NumAttentionHeads: 4, NumKeyValueHeads: 2,
 		VocabSize: 61, MaxPositionEmbeddings: 256, TieWordEmbeddings: tied, InitializerRange: 0.2,
 	}
+}
+
+// variants are tiny models with every switch of the architecture.
+func variants() map[string]llama.Config {
+	all := map[string]llama.Config{"llama": tiny(false), "llama, tied": tiny(true)}
+	add := func(name, kind string, change func(c *llama.Config)) {
+		c := tiny(true)
+		c.ModelType = kind
+		change(&c)
+		all[name] = c
+	}
+	full, slide := "full_attention", "sliding_attention"
+	add("llama, biases and llama3", "llama", func(c *llama.Config) {
+		c.AttentionBias, c.MLPBias = true, true
+		c.RopeScaling = llama.RopeScaling{Type: "llama3", Factor: 8, LowFreq: 1, HighFreq: 4, Original: 16}
+	})
+	add("mistral", "mistral", func(c *llama.Config) { c.SlidingWindow = 7 })
+	add("qwen2, yarn", "qwen2", func(c *llama.Config) { c.RopeScaling = llama.RopeScaling{Type: "yarn", Factor: 4, Original: 16} })
+	add("qwen3, a window", "qwen3", func(c *llama.Config) { c.SlidingWindow, c.LayerTypes = 9, []string{full, slide} })
+	add("phi3", "phi3", func(c *llama.Config) {
+		c.SlidingWindow, c.PartialRotaryFactor, c.OriginalMaxPositionEmbeddings = 20, 0.5, 16
+		c.RopeScaling = llama.RopeScaling{Type: "longrope", ShortFactor: []float64{1, 1}, LongFactor: []float64{1.5, 3}}
+	})
+	add("smollm3", "smollm3", func(c *llama.Config) { c.NoRopeLayers = []int{0, 1} })
+	return all
 }
 
 func tokens(n, vocab int, seed uint64) []int32 {
@@ -84,12 +110,31 @@ func (p *pages) Blocks(layer, seq, n int) []kernel.Block {
 	return p.sequence[key]
 }
 
+// spread draws biases and gains, which begin as zeros and ones.
+func spread(m *llama.Llama) {
+	rng := tensor.NewRNG(8)
+	for _, p := range nn.Params(m) {
+		if !p.Decay {
+			rng.FillNormal(p.Value.Data, 0.2)
+		}
+		for i := range p.Value.Data {
+			if strings.HasSuffix(p.Name, "norm.weight") {
+				p.Value.Data[i]++
+			}
+		}
+	}
+}
+
 // TestTrainServe checks that a training pass and every way of serving the same
 // ids give the same logits, bit for bit.
 func TestTrainServe(t *testing.T) {
 	const n = 75
-	for _, tied := range []bool{false, true} {
-		m := llama.New(tiny(tied), tensor.NewRNG(1))
+	for variant, cfg := range variants() {
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		m := llama.New(cfg, tensor.NewRNG(1))
+		spread(m)
 		withGrads(m)
 		pool := par.New(2)
 		defer pool.Close()
@@ -103,7 +148,7 @@ func TestTrainServe(t *testing.T) {
 			}
 			for _, pageLen := range []int{1, 2, 5} {
 				for _, chunk := range []int{1, 7, 16, 50, n} {
-					name := fmt.Sprintf("tied=%v frozen=%v pages of %d blocks, chunks of %d", tied, frozen, pageLen, chunk)
+					name := fmt.Sprintf("%s: frozen=%v pages of %d blocks, chunks of %d", variant, frozen, pageLen, chunk)
 					kv := newPages(kernel.Heads{Q: 4, KV: 2, Dim: 8}, pageLen, 20)
 					got := serve(m, kv, pool, ids, chunk)
 					if d := maxDiff(got, want.Data); d != 0 {
@@ -183,8 +228,9 @@ func TestDocumentsDoNotLeak(t *testing.T) {
 // TestGradients compares the whole backward with central differences of the
 // loss along random directions of each parameter.
 func TestGradients(t *testing.T) {
-	for _, tied := range []bool{false, true} {
-		m := llama.New(tiny(tied), tensor.NewRNG(4))
+	for variant, cfg := range variants() {
+		m := llama.New(cfg, tensor.NewRNG(4))
+		spread(m)
 		spans := []op.Span{{Row: 0, Len: 18}, {Row: 18, Len: 9}}
 		ids, targets := tokens(27, m.VocabSize, 5), tokens(27, m.VocabSize, 6)
 		targets[3] = -1
@@ -212,7 +258,7 @@ func TestGradients(t *testing.T) {
 			slope := (8*(move(h)-move(-h)) - (move(2*h) - move(-2*h))) / (12 * h)
 			copy(p.Value.Data, old)
 			if math.Abs(slope-norm) > 2e-3*norm {
-				t.Errorf("tied=%v %s: slope along the gradient is %g, want its length %g", tied, p.Name, slope, norm)
+				t.Errorf("%s: %s: slope along the gradient is %g, want its length %g", variant, p.Name, slope, norm)
 			}
 		}
 	}
@@ -325,5 +371,31 @@ func TestDecodeAllocations(t *testing.T) {
 	t.Logf("%.1f allocations per token and layer", perLayer)
 	if perLayer > 16 {
 		t.Errorf("a decoded token takes %.1f allocations per layer, want at most 16", perLayer)
+	}
+}
+
+// TestState: what a layer keeps says its window, and what is further back is not
+// read.
+func TestState(t *testing.T) {
+	cfg := variants()["qwen3, a window"]
+	m := llama.New(cfg, tensor.NewRNG(1))
+	if s := m.State(); s[0].Window != 0 || s[1].Window != 9 || m.Info().Family != "qwen3" {
+		t.Errorf("state is %+v of family %s", s, m.Info().Family)
+	}
+	window := variants()["mistral"] // two layers of 7 positions: a row sees 13
+	m = llama.New(window, tensor.NewRNG(1))
+	run := func(ids []int32) []float32 {
+		p := &op.Pass{Spans: []op.Span{{Len: len(ids)}}}
+		return m.Hidden(p, ids).Row(len(ids) - 1)
+	}
+	ids := tokens(40, m.VocabSize, 3)
+	want := append([]float32(nil), run(ids)...)
+	ids[40-14]++
+	if d := maxDiff(run(ids), want); d != 0 {
+		t.Errorf("a token behind the windows moves the last row by %g", d)
+	}
+	ids[40-13]++
+	if d := maxDiff(run(ids), want); d == 0 {
+		t.Error("the last token inside the windows moves nothing")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"weft/compute/kernel"
@@ -34,6 +35,7 @@ type fixture struct {
 	file *safetensors.File
 }
 
+// load reads a fixture by its path below testdata/parity.
 func load(t *testing.T, name string) (f fixture, m *llama.Llama) {
 	t.Helper()
 	dir := filepath.Join(testkit.Root(t), "testdata", "parity")
@@ -94,33 +96,104 @@ func (f fixture) spans() (spans []op.Span) {
 	return spans
 }
 
+// tolerance is how far values may be off, relative to the largest of each tensor.
+const tolerance = 1e-4
+
+// compare holds logits, loss and every gradient of one pass.
+func (f fixture) compare(t *testing.T, name string, m *llama.Llama, params []nn.Named, p *op.Pass) {
+	t.Helper()
+	logits, loss := f.mean(m, p)
+	worst := testkit.RelErr(t, logits, f.tensor(t, "logits", len(logits)))
+	if worst > tolerance {
+		t.Errorf("%s: logits: relative error %.2g, want at most %g", name, worst, tolerance)
+	}
+	if d := math.Abs(loss-f.Loss) / f.Loss; d > tolerance {
+		t.Errorf("%s: loss is %.7f, PyTorch %s has %.7f", name, loss, f.Versions["torch"], f.Loss)
+	}
+	for _, p := range params {
+		e := testkit.RelErr(t, p.Value.Grad, f.tensor(t, "grad."+p.Name, len(p.Value.Grad)))
+		if e > tolerance {
+			t.Errorf("%s: gradient of %s: relative error %.2g, want at most %g", name, p.Name, e, tolerance)
+		}
+		worst = max(worst, e)
+	}
+	t.Logf("%s: worst relative error of logits and %d gradients %.2g", name, len(params), worst)
+}
+
+// TestFamilies compares every family with transformers, whose config.json and
+// tensor names testdata/parity/families.py has saved: logits, loss and gradients of
+// two documents that are longer than the windows, and that config.json comes back.
+func TestFamilies(t *testing.T) {
+	pool := par.New(2)
+	defer pool.Close()
+	for _, name := range families {
+		f, m := load(t, filepath.Join("families", name))
+		p := &op.Pass{Spans: f.spans(), Record: true, Pool: pool, Arena: &tensor.Arena{}}
+		f.compare(t, name+", transformers "+f.Versions["transformers"], m, withGrads(m), p)
+		text, err := m.ConfigJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := llama.ParseConfig(text)
+		again.TorchDtype = m.TorchDtype
+		if err != nil || !reflect.DeepEqual(again, m.Config) {
+			t.Errorf("%s: %v: its config comes back as %+v, want %+v", name, err, again, m.Config)
+		}
+	}
+}
+
+// families are the fixtures of families.py.
+var families = []string{"qwen2", "qwen2-window", "qwen3", "mistral", "phi3", "smollm3", "llama3-rope", "llama-yarn"}
+
+// TestRotations compares frequencies and attention factors of every scaling with
+// those of ROPE_INIT_FUNCTIONS of transformers, which computes in float32.
+func TestRotations(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(testkit.Root(t), "testdata", "parity", "families", "rope.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all struct {
+		Rotations []struct {
+			Name      string
+			Config    json.RawMessage
+			Freqs     []float64 `json:"inv_freq"`
+			Attention float64   `json:"attention_factor"`
+		}
+	}
+	if err := json.Unmarshal(text, &all); err != nil || len(all.Rotations) < 15 {
+		t.Fatalf("%d rotations, %v", len(all.Rotations), err)
+	}
+	for _, r := range all.Rotations {
+		cfg, err := llama.ParseConfig(r.Config)
+		if err != nil {
+			t.Errorf("%s: %v", r.Name, err)
+			continue
+		}
+		freqs, scale := cfg.Rotation()
+		if len(freqs) != len(r.Freqs) || math.Abs(scale/r.Attention-1) > 1e-6 {
+			t.Errorf("%s: %d frequencies times %g, want %d times %g", r.Name, len(freqs), scale, len(r.Freqs), r.Attention)
+			continue
+		}
+		for i, want := range r.Freqs {
+			if math.Abs(freqs[i]/want-1) > 2e-6 {
+				t.Errorf("%s: frequency %d is %g, want %g", r.Name, i, freqs[i], want)
+				break
+			}
+		}
+	}
+}
+
 // TestParityWithPyTorch compares logits, loss, every gradient and ten AdamW
 // losses with PyTorch: two documents in one batch, grouped queries, own and
 // tied head.
 func TestParityWithPyTorch(t *testing.T) {
-	const tol = 1e-4 // relative to the largest value of each tensor
 	pool := par.New(2)
 	defer pool.Close()
 	for _, name := range []string{"untied", "tied"} {
 		f, m := load(t, name)
 		params := withGrads(m)
 		p := &op.Pass{Spans: f.spans(), Record: true, Pool: pool, Arena: &tensor.Arena{}}
-		logits, loss := f.mean(m, p)
-		worst := testkit.RelErr(t, logits, f.tensor(t, "logits", len(logits)))
-		if worst > tol {
-			t.Errorf("%s: logits: relative error %.2g, want at most %g", name, worst, tol)
-		}
-		if d := math.Abs(loss-f.Loss) / f.Loss; d > tol {
-			t.Errorf("%s: loss is %.7f, PyTorch %s has %.7f", name, loss, f.Versions["torch"], f.Loss)
-		}
-		for _, p := range params {
-			e := testkit.RelErr(t, p.Value.Grad, f.tensor(t, "grad."+p.Name, len(p.Value.Grad)))
-			if e > tol {
-				t.Errorf("%s: gradient of %s: relative error %.2g, want at most %g", name, p.Name, e, tol)
-			}
-			worst = max(worst, e)
-		}
-		t.Logf("%s: worst relative error of logits and %d gradients %.2g", name, len(params), worst)
+		f.compare(t, name, m, params, p)
 		f.adamw(t, name, m, params, p)
 	}
 }

@@ -5,6 +5,7 @@
 //	family struct --tags--> Walk --> Leaf{Name, *Param | *Linear}
 //	                          |--> Params: every trainable weight, named
 //	                          |--> Freeze: pack the matrices for serving
+//	                          |--> Adapt: let adapters change them, span by span
 //
 // The package knows nothing of families, files, text or optimisers.
 package nn
@@ -103,7 +104,11 @@ func NewRMSNorm(dim int, eps float32) *RMSNorm {
 	return n
 }
 
-// Apply normalises every row of x [rows, dim].
+// Apply normalises every row of x [rows, dim], or every head of rows that are as
+// wide as several. A nil norm leaves x as it is.
 func (n *RMSNorm) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
+	if n == nil {
+		return x
+	}
 	return p.RMSNorm(x, n.Value, n.Eps)
 }
