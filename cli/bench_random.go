@@ -12,6 +12,7 @@ import (
 	"weft/model"
 	"weft/model/llama"
 	"weft/model/nn"
+	"weft/model/zoo"
 )
 
 // shapes are those that --random builds: of published models, so that speeds
@@ -42,12 +43,8 @@ func randomModel(name string, mix quant.Mixture) (model.Model, error) {
 	if !ok {
 		return nil, fmt.Errorf("--random %s: want a shape of %s", name, strings.Join(shapeNames(), ", "))
 	}
-	mix.Tied = cfg.TieWordEmbeddings
-	mix.Groups = cfg.NumAttentionHeads / max(1, cfg.NumKeyValueHeads)
-	if cfg.NumKeyValueHeads == 0 {
-		mix.Groups = 1
-	}
 	m := llama.New(cfg, nil) // zeros, which take no memory until they are written
+	formats := zoo.Formats(m, mix)
 	rng := tensor.NewRNG(1)
 	for _, p := range nn.Params(m) {
 		if !p.Decay { // a vector: gains stay one, biases zero
@@ -56,11 +53,7 @@ func randomModel(name string, mix quant.Mixture) (model.Model, error) {
 		rows, cols := p.Value.Rows, p.Value.Cols
 		pattern := make([]float32, patternRows*cols)
 		rng.FillNormal(pattern, 0.02)
-		layer := 0
-		if rest, ok := strings.CutPrefix(p.GGUF, "blk."); ok {
-			fmt.Sscanf(rest, "%d.", &layer)
-		}
-		f := mix.For(p.GGUF, layer, cfg.NumHiddenLayers).Fit(cols)
+		f := formats[p.GGUF]
 		if f == quant.F32 {
 			for i := range rows {
 				copy(p.Value.Row(i), pattern[i%patternRows*cols:][:cols])

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weft/compute/quant"
 	"weft/internal/atomicfile"
 	"weft/model"
 	"weft/model/weights/gguf"
@@ -71,16 +72,16 @@ the same ids to the last one. What a file cannot say is printed as a note.`,
 
 // mixFlag registers --type.
 func mixFlag(c *cobra.Command, p *string) {
-	c.Flags().StringVar(p, "type", "q8_0", "format of a GGUF's matrices: "+strings.Join(zoo.MixNames(), ", "))
+	c.Flags().StringVar(p, "type", "q8_0", "format of a GGUF's matrices: "+strings.Join(mixtureNames(), ", "))
 	_ = c.RegisterFlagCompletionFunc("type", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return zoo.MixNames(), cobra.ShellCompDirectiveNoFileComp
+		return mixtureNames(), cobra.ShellCompDirectiveNoFileComp
 	})
 }
 
 // export writes what is asked for, and returns what it has written even if
 // something then goes wrong.
 func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
-	mix, err := zoo.ParseMix(o.mix)
+	mix, err := quant.ParseMixture(o.mix)
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("export: --type: %w", err)}
 	}
@@ -104,6 +105,11 @@ func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
 	if o.gguf != "" {
 		x, err := e.exportGGUF(l, l.model, o.gguf, mix)
 		if err != nil {
+// mixtureNames lists what --type takes, as people write it.
+func mixtureNames() []string {
+	return strings.Split(strings.ToLower(strings.Join(quant.MixtureNames(), " ")), " ")
+}
+
 			return done, err
 		}
 		done, weights = append(done, x), o.gguf
@@ -135,7 +141,7 @@ func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
 }
 
 // exportGGUF writes a model, with what else is in its folder, as one file.
-func (e *env) exportGGUF(l *loaded, m model.Model, path string, mix zoo.Mix, meta ...gguf.KV) (exported, error) {
+func (e *env) exportGGUF(l *loaded, m model.Model, path string, mix quant.Mixture, meta ...gguf.KV) (exported, error) {
 	pool := e.pool()
 	defer pool.Close()
 	saved, err := zoo.SaveGGUF(path, m, l.files, zoo.GGUFOptions{Mix: mix, Name: l.name, Pool: pool, Meta: meta})

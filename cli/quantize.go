@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weft/compute/quant"
 	"weft/internal/atomicfile"
 	"weft/model"
 	"weft/model/weights/safetensors"
@@ -92,7 +93,7 @@ does so for every method and writes nothing.`,
 
 func (e *env) quantize(ctx context.Context, arg, out, mix, text string, r *rounding) (q quantized, err error) {
 	q.Path = out
-	kind, err := zoo.ParseMix(mix)
+	kind, err := quant.ParseMixture(mix)
 	single := r.compare || strings.HasSuffix(out, ggufEnd)
 	if err == nil && !single && !strings.EqualFold(mix, "q8_0") {
 		err = fmt.Errorf("a folder stores 8 bits only: for %s let --out end in %s", mix, ggufEnd)

@@ -88,13 +88,13 @@ func (l *loaded) text(ctx context.Context, path string, tokens int64) (ptqText, 
 type ptqText = func(yield func(corpus.Batch, error) bool)
 
 // round quantises a copy of the model that arg names, in the formats of mix.
-func (e *env) round(ctx context.Context, l *loaded, mix zoo.Mix, r *rounding, pool *par.Pool) (model.Model, ptq.Result, error) {
+func (e *env) round(ctx context.Context, l *loaded, mix quant.Mixture, r *rounding, pool *par.Pool) (model.Model, ptq.Result, error) {
 	m, err := zoo.LoadFS(l.files)
 	if err != nil {
 		return nil, ptq.Result{}, err
 	}
 	o := r.options
-	formats := mix.Formats(m)
+	formats := zoo.Formats(m, mix)
 	o.Format = func(p nn.Named) quant.Format { return formats[p.GGUF] }
 	o.Pool = pool
 	if r.calibrate != "" && o.Method.Calibrates() {
@@ -159,7 +159,7 @@ func (e *env) cost(ctx context.Context, l *loaded, m model.Model, path string, p
 }
 
 // writeRounded writes a GGUF by a method, and what it cost into it.
-func (e *env) writeRounded(ctx context.Context, l *loaded, q *quantized, mix zoo.Mix, r *rounding, text string) error {
+func (e *env) writeRounded(ctx context.Context, l *loaded, q *quantized, mix quant.Mixture, r *rounding, text string) error {
 	if !r.options.Method.Calibrates() && text == "" { // rounded while it is written
 		x, err := e.exportGGUF(l, l.model, q.Path, mix)
 		q.After, q.Notes = x.Bytes, x.Notes
@@ -197,7 +197,7 @@ type compared struct {
 
 // compareMethods prints what each method costs; those that calibrate only with
 // text for it.
-func (e *env) compareMethods(ctx context.Context, l *loaded, mix zoo.Mix, r *rounding, text string) error {
+func (e *env) compareMethods(ctx context.Context, l *loaded, mix quant.Mixture, r *rounding, text string) error {
 	pool := e.pool()
 	defer pool.Close()
 	var all []compared

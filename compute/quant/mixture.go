@@ -2,6 +2,7 @@ package quant
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -66,26 +67,33 @@ var mixtures = [...]Mixture{
 	{Name: "IQ4_XS", Base: IQ4_XS, FileType: 30, down: []pick{{eighth, Q5_K}}},
 }
 
+// MixtureNames lists the names that ParseMixture takes.
+func MixtureNames() []string {
+	var names []string
+	for _, m := range mixtures {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
 // ParseMixture is the mixture with a name, in upper or lower case. The error
 // wraps ErrFormat and lists the names.
 func ParseMixture(name string) (Mixture, error) {
-	var list []string
 	for _, m := range mixtures {
 		if strings.EqualFold(m.Name, name) {
 			return m, nil
 		}
-		list = append(list, m.Name)
 	}
-	return Mixture{}, fmt.Errorf("%w: no mixture %q; known are %s", ErrFormat, name, strings.Join(list, " "))
+	return Mixture{}, fmt.Errorf("%w: no mixture %q; known are %s", ErrFormat, name, strings.Join(MixtureNames(), " "))
 }
 
-// For is the format of the matrix with a GGUF name ("blk.3.attn_v.weight") in
-// layer layer of layers; layer is ignored for tensors outside the layers. It is
-// F32 for what is not quantised: norms, biases and the routers of experts. Rows
-// that are no whole number of blocks need Fit as well, and tensors of one
-// dimension stay F32 whatever their name.
-func (m Mixture) For(name string, layer, layers int) Format {
+// For is the format of the matrix with a GGUF name ("blk.3.attn_v.weight") of a
+// model of so many layers. It is F32 for what is not quantised: norms, biases
+// and the routers of experts. Rows that are no whole number of blocks need Fit
+// as well, and tensors of one dimension stay F32 whatever their name.
+func (m Mixture) For(name string, layers int) Format {
 	has := func(part string) bool { return strings.Contains(name, part) }
+	layer := layerOf(name)
 	switch {
 	case !strings.HasSuffix(name, ".weight") || has("_norm") || has("ffn_gate_inp"):
 		return F32
@@ -112,6 +120,13 @@ func (m Mixture) For(name string, layer, layers int) Format {
 		return m.choose(m.output, layer, layers)
 	}
 	return m.Base
+}
+
+// layerOf is the layer of a GGUF name, 0 outside the layers.
+func layerOf(name string) int {
+	number, _, _ := strings.Cut(strings.TrimPrefix(name, "blk."), ".")
+	layer, _ := strconv.Atoi(number)
+	return layer
 }
 
 func (m Mixture) choose(picks []pick, layer, layers int) Format {

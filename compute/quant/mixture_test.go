@@ -17,8 +17,8 @@ type shape struct {
 // streamed is the bytes of all matrices that a token is multiplied with.
 func (s shape) streamed(m quant.Mixture) int {
 	m.Tied, m.Groups = s.tied, s.groups
-	bytes := func(name string, layer, rows, cols int) int {
-		n, err := m.For(name, layer, s.layers).Fit(cols).RowBytes(cols)
+	bytes := func(name string, rows, cols int) int {
+		n, err := m.For(name, s.layers).Fit(cols).RowBytes(cols)
 		if err != nil {
 			panic(err)
 		}
@@ -28,13 +28,13 @@ func (s shape) streamed(m quant.Mixture) int {
 	if s.tied {
 		head = "token_embd.weight"
 	}
-	sum := bytes(head, 0, s.vocab, s.dim)
+	sum := bytes(head, s.vocab, s.dim)
 	for l := range s.layers {
 		for name, size := range map[string][2]int{
 			"attn_q": {s.dim, s.dim}, "attn_k": {s.keys, s.dim}, "attn_v": {s.keys, s.dim}, "attn_output": {s.dim, s.dim},
 			"ffn_gate": {s.hidden, s.dim}, "ffn_up": {s.hidden, s.dim}, "ffn_down": {s.dim, s.hidden},
 		} {
-			sum += bytes(fmt.Sprintf("blk.%d.%s.weight", l, name), l, size[0], size[1])
+			sum += bytes(fmt.Sprintf("blk.%d.%s.weight", l, name), size[0], size[1])
 		}
 	}
 	return sum
@@ -67,45 +67,45 @@ func TestMixturesWeighWhatLlamaCppsDo(t *testing.T) {
 func TestMixtureRules(t *testing.T) {
 	for _, c := range []struct {
 		mixture, tensor string
-		layer, layers   int
+		layers          int
 		model           quant.Mixture
 		want            quant.Format
 	}{
-		{"q4_k_m", "blk.0.attn_v.weight", 0, 32, quant.Mixture{}, quant.Q6_K},
-		{"Q4_K_M", "blk.4.attn_v.weight", 4, 32, quant.Mixture{}, quant.Q4_K},
-		{"Q4_K_M", "blk.6.ffn_down.weight", 6, 32, quant.Mixture{}, quant.Q6_K},
-		{"Q4_K_M", "blk.28.ffn_down_exps.weight", 28, 32, quant.Mixture{}, quant.Q6_K},
-		{"Q4_K_M", "blk.5.attn_v.weight", 5, 80, quant.Mixture{Groups: 8}, quant.Q6_K},
-		{"Q4_K_M", "blk.10.attn_v.weight", 10, 80, quant.Mixture{Groups: 8}, quant.Q5_K},
-		{"Q4_K_M", "blk.10.attn_k.weight", 10, 32, quant.Mixture{Experts: 8}, quant.Q8_0},
-		{"Q4_K_M", "blk.10.attn_output.weight", 10, 32, quant.Mixture{Experts: 8}, quant.Q5_K},
-		{"Q4_K_M", "blk.10.ffn_gate_inp.weight", 10, 32, quant.Mixture{Experts: 8}, quant.F32},
-		{"Q4_K_M", "blk.3.attn_norm.weight", 3, 32, quant.Mixture{}, quant.F32},
-		{"Q4_K_M", "blk.3.attn_q.bias", 3, 32, quant.Mixture{}, quant.F32},
-		{"Q4_K_M", "token_embd.weight", 0, 32, quant.Mixture{}, quant.Q4_K},
-		{"Q4_K_M", "token_embd.weight", 0, 32, quant.Mixture{Tied: true}, quant.Q6_K},
-		{"Q4_K_S", "blk.3.attn_v.weight", 3, 32, quant.Mixture{}, quant.Q5_K},
-		{"Q4_K_S", "blk.4.ffn_down.weight", 4, 32, quant.Mixture{}, quant.Q4_K},
-		{"Q5_K_M", "blk.31.attn_qkv.weight", 31, 32, quant.Mixture{}, quant.Q6_K},
-		{"Q5_K_M", "blk.9.ffn_up.weight", 9, 32, quant.Mixture{}, quant.Q5_K},
-		{"Q6_K", "output.weight", 0, 32, quant.Mixture{}, quant.Q6_K},
-		{"Q8_0", "output.weight", 0, 32, quant.Mixture{}, quant.Q8_0},
-		{"F16", "output.weight", 0, 32, quant.Mixture{}, quant.F16},
-		{"Q3_K_M", "blk.1.attn_v.weight", 1, 32, quant.Mixture{}, quant.Q5_K},
-		{"Q3_K_M", "blk.2.ffn_down.weight", 2, 32, quant.Mixture{}, quant.Q4_K},
-		{"Q3_K_M", "blk.2.attn_output.weight", 2, 32, quant.Mixture{}, quant.Q4_K},
-		{"Q2_K", "blk.2.attn_v.weight", 2, 32, quant.Mixture{}, quant.Q3_K},
-		{"Q2_K", "blk.2.attn_v.weight", 2, 32, quant.Mixture{Groups: 4}, quant.Q4_K},
-		{"Q2_K", "blk.2.attn_q.weight", 2, 32, quant.Mixture{Groups: 4}, quant.Q2_K},
-		{"IQ4_XS", "blk.2.attn_v.weight", 2, 32, quant.Mixture{Groups: 4}, quant.Q5_K},
-		{"IQ4_XS", "blk.4.ffn_down.weight", 4, 32, quant.Mixture{}, quant.IQ4_XS},
+		{"q4_k_m", "blk.0.attn_v.weight", 32, quant.Mixture{}, quant.Q6_K},
+		{"Q4_K_M", "blk.4.attn_v.weight", 32, quant.Mixture{}, quant.Q4_K},
+		{"Q4_K_M", "blk.6.ffn_down.weight", 32, quant.Mixture{}, quant.Q6_K},
+		{"Q4_K_M", "blk.28.ffn_down_exps.weight", 32, quant.Mixture{}, quant.Q6_K},
+		{"Q4_K_M", "blk.5.attn_v.weight", 80, quant.Mixture{Groups: 8}, quant.Q6_K},
+		{"Q4_K_M", "blk.10.attn_v.weight", 80, quant.Mixture{Groups: 8}, quant.Q5_K},
+		{"Q4_K_M", "blk.10.attn_k.weight", 32, quant.Mixture{Experts: 8}, quant.Q8_0},
+		{"Q4_K_M", "blk.10.attn_output.weight", 32, quant.Mixture{Experts: 8}, quant.Q5_K},
+		{"Q4_K_M", "blk.10.ffn_gate_inp.weight", 32, quant.Mixture{Experts: 8}, quant.F32},
+		{"Q4_K_M", "blk.3.attn_norm.weight", 32, quant.Mixture{}, quant.F32},
+		{"Q4_K_M", "blk.3.attn_q.bias", 32, quant.Mixture{}, quant.F32},
+		{"Q4_K_M", "token_embd.weight", 32, quant.Mixture{}, quant.Q4_K},
+		{"Q4_K_M", "token_embd.weight", 32, quant.Mixture{Tied: true}, quant.Q6_K},
+		{"Q4_K_S", "blk.3.attn_v.weight", 32, quant.Mixture{}, quant.Q5_K},
+		{"Q4_K_S", "blk.4.ffn_down.weight", 32, quant.Mixture{}, quant.Q4_K},
+		{"Q5_K_M", "blk.31.attn_qkv.weight", 32, quant.Mixture{}, quant.Q6_K},
+		{"Q5_K_M", "blk.9.ffn_up.weight", 32, quant.Mixture{}, quant.Q5_K},
+		{"Q6_K", "output.weight", 32, quant.Mixture{}, quant.Q6_K},
+		{"Q8_0", "output.weight", 32, quant.Mixture{}, quant.Q8_0},
+		{"F16", "output.weight", 32, quant.Mixture{}, quant.F16},
+		{"Q3_K_M", "blk.1.attn_v.weight", 32, quant.Mixture{}, quant.Q5_K},
+		{"Q3_K_M", "blk.2.ffn_down.weight", 32, quant.Mixture{}, quant.Q4_K},
+		{"Q3_K_M", "blk.2.attn_output.weight", 32, quant.Mixture{}, quant.Q4_K},
+		{"Q2_K", "blk.2.attn_v.weight", 32, quant.Mixture{}, quant.Q3_K},
+		{"Q2_K", "blk.2.attn_v.weight", 32, quant.Mixture{Groups: 4}, quant.Q4_K},
+		{"Q2_K", "blk.2.attn_q.weight", 32, quant.Mixture{Groups: 4}, quant.Q2_K},
+		{"IQ4_XS", "blk.2.attn_v.weight", 32, quant.Mixture{Groups: 4}, quant.Q5_K},
+		{"IQ4_XS", "blk.4.ffn_down.weight", 32, quant.Mixture{}, quant.IQ4_XS},
 	} {
 		m, err := quant.ParseMixture(c.mixture)
 		if err != nil {
 			t.Fatal(err)
 		}
 		m.Tied, m.Groups, m.Experts = c.model.Tied, c.model.Groups, c.model.Experts
-		if got := m.For(c.tensor, c.layer, c.layers); got != c.want {
+		if got := m.For(c.tensor, c.layers); got != c.want {
 			t.Errorf("%s of %d layers (tied %v, groups %d, experts %d), %s: %v, want %v", c.mixture, c.layers, m.Tied, m.Groups, m.Experts, c.tensor, got, c.want)
 		}
 	}

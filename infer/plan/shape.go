@@ -18,7 +18,8 @@ type Shape struct {
 	Tied                    bool // the embedding is the output matrix too
 	QKVBias, OutBias        bool // of attention
 	FFNBias, QKNorm         bool
-	Window, Sliding         int // positions that Sliding of the layers look back; the others see all
+	Fused                   bool // queries, keys and values are one matrix, and so are gate and up
+	Window, Sliding         int  // positions that Sliding of the layers look back; the others see all
 
 	Experts *Experts // nil: dense
 	Latent  *Latent  // nil: keys and values are kept as they are
@@ -61,6 +62,10 @@ type config struct {
 	DType        string          `json:"dtype"`
 	Window       int             `json:"sliding_window"`
 	UseWindow    *bool           `json:"use_sliding_window"`
+	WindowFrom   *int            `json:"max_window_layers"`
+	RopeScaling  map[string]any  `json:"rope_scaling"`
+	Rope         map[string]any  `json:"rope_parameters"` // what newer files call it
+	Original     int             `json:"original_max_position_embeddings"`
 	LayerTypes   []string        `json:"layer_types"`
 	LocalExperts int             `json:"num_local_experts"`
 	Experts      int             `json:"num_experts"`
@@ -98,6 +103,7 @@ func ParseConfig(data []byte) (Shape, error) {
 		QKVBias: c.AttnBias, OutBias: c.AttnBias, FFNBias: c.MLPBias, DType: cmp.Or(c.DType, c.TorchDType), Notes: notes,
 	}
 	s.family()
+	s.stretch(c)
 	s.window(c)
 	s.experts(c)
 	if c.KVRank > 0 {
@@ -108,8 +114,13 @@ func ParseConfig(data []byte) (Shape, error) {
 
 // family adds what a model_type means without saying so in its config.
 func (s *Shape) family() {
+	if s.Vocab == 0 {
+		s.Notes = append(s.Notes, "vocab_size is not said: what depends on it is not counted")
+	}
 	switch s.Family {
-	case "llama", "mistral", "mixtral", "deepseek_v2", "deepseek_v3", "phi3", "smollm3", "granite":
+	case "llama", "mistral", "mixtral", "deepseek_v2", "deepseek_v3", "smollm3", "granite":
+	case "phi3":
+		s.Fused = true
 	case "qwen2", "qwen2_moe":
 		s.QKVBias = true
 	case "qwen3", "qwen3_moe":
@@ -119,19 +130,50 @@ func (s *Shape) family() {
 	}
 }
 
-// window finds the layers that slide: those that layer_types names, else all.
+// stretch counts the positions that YaRN adds, which not all files say in
+// max_position_embeddings.
+func (s *Shape) stretch(c config) {
+	for _, r := range []map[string]any{c.RopeScaling, c.Rope} {
+		if r["rope_type"] != "yarn" && r["type"] != "yarn" {
+			continue
+		}
+		factor, _ := r["factor"].(float64)
+		original, ok := r["original_max_position_embeddings"].(float64)
+		if !ok {
+			original = float64(cmp.Or(c.Original, s.Context))
+		}
+		if n := factor * original; n > float64(s.Context) && n <= maxContext {
+			s.Context = int(n)
+		}
+	}
+}
+
+// window finds the layers that slide: those that layer_types names, in families
+// that ask for windows those from max_window_layers on, else all.
 func (s *Shape) window(c config) {
-	if c.Window <= 0 || c.UseWindow != nil && !*c.UseWindow {
+	asks := slices.Contains([]string{"qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "smollm3"}, s.Family)
+	use := !asks
+	if c.UseWindow != nil {
+		use = *c.UseWindow
+	}
+	if c.Window <= 0 || !use {
 		return
 	}
 	s.Window, s.Sliding = c.Window, c.Layers
-	if len(c.LayerTypes) > 0 {
+	switch {
+	case len(c.LayerTypes) > 0:
 		s.Sliding = 0
 		for _, t := range c.LayerTypes {
 			if t == "sliding_attention" {
 				s.Sliding++
 			}
 		}
+	case asks:
+		from := 28 // as transformers has it
+		if c.WindowFrom != nil {
+			from = *c.WindowFrom
+		}
+		s.Sliding = max(0, c.Layers-max(0, from))
 	}
 }
 
@@ -170,7 +212,7 @@ func (s *Shape) validate() error {
 	check("num_attention_heads", s.Heads, 1, maxWidth)
 	check("num_key_value_heads", s.KVHeads, 1, s.Heads)
 	check("head_dim", s.HeadDim, 1, maxWidth)
-	check("vocab_size", s.Vocab, 1, maxVocab)
+	check("vocab_size", s.Vocab, 0, maxVocab)
 	check("max_position_embeddings", s.Context, 1, maxContext)
 	if s.Window > 0 {
 		check("sliding_window", s.Window, 1, maxContext)

@@ -81,9 +81,13 @@ func (s Shape) attention(l layer) {
 		l.matrix("attn_output", s.Dim, s.Heads*a.Value, false)
 		return
 	}
-	l.matrix("attn_q", s.Heads*s.HeadDim, s.Dim, s.QKVBias)
-	l.matrix("attn_k", s.KVHeads*s.HeadDim, s.Dim, s.QKVBias)
-	l.matrix("attn_v", s.KVHeads*s.HeadDim, s.Dim, s.QKVBias)
+	if s.Fused {
+		l.matrix("attn_qkv", (s.Heads+2*s.KVHeads)*s.HeadDim, s.Dim, s.QKVBias)
+	} else {
+		l.matrix("attn_q", s.Heads*s.HeadDim, s.Dim, s.QKVBias)
+		l.matrix("attn_k", s.KVHeads*s.HeadDim, s.Dim, s.QKVBias)
+		l.matrix("attn_v", s.KVHeads*s.HeadDim, s.Dim, s.QKVBias)
+	}
 	l.matrix("attn_output", s.Dim, s.Heads*s.HeadDim, s.OutBias)
 	if s.QKNorm {
 		l.vector("attn_q_norm.weight", s.HeadDim)
@@ -94,8 +98,12 @@ func (s Shape) attention(l layer) {
 func (s Shape) feedForward(l layer) {
 	e := s.Experts
 	if e == nil || l.i < e.Dense {
-		l.matrix("ffn_gate", s.FFN, s.Dim, s.FFNBias)
-		l.matrix("ffn_up", s.FFN, s.Dim, s.FFNBias)
+		if s.Fused {
+			l.matrix("ffn_up", 2*s.FFN, s.Dim, s.FFNBias)
+		} else {
+			l.matrix("ffn_gate", s.FFN, s.Dim, s.FFNBias)
+			l.matrix("ffn_up", s.FFN, s.Dim, s.FFNBias)
+		}
 		l.matrix("ffn_down", s.Dim, s.FFN, s.FFNBias)
 		return
 	}
@@ -135,7 +143,7 @@ func (s Shape) Mixed(m quant.Mixture) Sizer {
 	return func(t Tensor) (int64, error) {
 		f := quant.F32
 		if t.Rows > 1 {
-			f = m.For(t.Name, t.Layer, s.Layers).Fit(t.Cols)
+			f = m.For(t.Name, s.Layers).Fit(t.Cols)
 		}
 		row, err := f.RowBytes(t.Cols)
 		if err != nil {

@@ -12,20 +12,26 @@ import (
 	"weft/model/weights/gguf"
 )
 
-// arch is a family as GGUF files spell it.
+// arch is a family as GGUF files spell it, or several that are one there.
 type arch struct {
-	name      string // general.architecture, and what its keys begin with
-	modelType string // config.json model_type
-	// rotary are the leaves whose rows stand in pairs (2i, 2i+1) of a head where
-	// config.json's layout has halves (i, i+half), and their number of heads.
-	rotary map[string]string
+	name       string   // general.architecture, and what its keys begin with
+	modelTypes []string // config.json model_type: read as the first, with a window as the last
+	// paired says that rows of q and k stand in pairs (2i, 2i+1) of a head where
+	// config.json's layout has halves (i, i+half).
+	paired  bool
+	biases  bool     // config.json says whether there are any, the file by having them
+	windows bool     // each layer has the window or not
+	factors []string // tensors of factors of the rotation that other programs look at
 }
 
 func archs() []arch {
-	return []arch{{
-		name: "llama", modelType: llama.Family,
-		rotary: map[string]string{"attn_q": "num_attention_heads", "attn_k": "num_key_value_heads"},
-	}}
+	return []arch{
+		{name: "llama", modelTypes: []string{"llama", "mistral"}, paired: true, biases: true, factors: []string{ropeFactors, ropeLong}},
+		{name: "qwen2", modelTypes: []string{"qwen2"}, windows: true},
+		{name: "qwen3", modelTypes: []string{"qwen3"}, windows: true, biases: true},
+		{name: "phi3", modelTypes: []string{"phi3"}, factors: []string{ropeLong}},
+		{name: "smollm3", modelTypes: []string{"smollm3"}, paired: true, windows: true, biases: true},
+	}
 }
 
 func archNamed(name string) (arch, error) {
@@ -81,38 +87,73 @@ func (g *GGUF) configKeys() (map[string]any, error) {
 		return nil, err
 	}
 	_, own := g.file.Tensor("output.weight")
-	c := map[string]any{"model_type": a.modelType, "tie_word_embeddings": !own, "torch_dtype": "float32"}
-	used := map[string]bool{}
-	for _, n := range numbers() {
-		key := a.name + "." + n.gguf
-		used[key] = true
-		v, ok := g.file.Value(key)
-		if !ok {
-			continue
-		}
-		if c[n.config], err = n.value(v); err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
-		}
+	c := map[string]any{"model_type": a.modelTypes[0], "tie_word_embeddings": !own, "torch_dtype": "float32"}
+	if err := readNumbers(c, a.name, numbers(), g.file.Value); err != nil {
+		return nil, err
 	}
 	if _, ok := c["vocab_size"]; !ok {
 		c["vocab_size"] = g.vocab()
 	}
-	for _, key := range g.file.Keys() {
-		if strings.HasPrefix(key, a.name+".") && !used[key] {
-			v, _ := g.file.Value(key)
-			if err := g.checkKey(c, strings.TrimPrefix(key, a.name+"."), v); err != nil {
-				return nil, fmt.Errorf("%s: %w", key, err)
-			}
+	if err := g.checkKeys(a, c); err != nil {
+		return nil, err
+	}
+	if err := g.windowConfig(a, c); err != nil {
+		return nil, err
+	}
+	g.describe(a, c)
+	return c, g.ropeConfig(a, c)
+}
+
+// readNumbers adds to a config.json the numbers that metadata has.
+func readNumbers(c map[string]any, arch string, all []number, value func(key string) (any, bool)) (err error) {
+	for _, n := range all {
+		key := arch + "." + n.gguf
+		v, ok := value(key)
+		if !ok {
+			continue
+		}
+		if x, e := n.value(v); e != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", key, e))
+		} else {
+			c[n.config] = x
 		}
 	}
-	g.describe(c)
-	return c, g.checkRopeFactors()
+	return err
+}
+
+// Describe is the config.json that the first bytes of a GGUF stand for, as far as
+// they go: sizes to plan with, not a model to load. Families that nobody here
+// runs are described too.
+func Describe(head []byte) ([]byte, error) {
+	values, err := gguf.Head(head)
+	if err != nil {
+		return nil, err
+	}
+	value := func(key string) (any, bool) {
+		v, ok := values[key]
+		return v, ok
+	}
+	name, _ := values["general.architecture"].(string)
+	c := map[string]any{"model_type": name}
+	if a, err := archNamed(name); err == nil {
+		c["model_type"] = a.modelTypes[0]
+	}
+	if tokens, ok := values["tokenizer.ggml.tokens"].([]string); ok {
+		c["vocab_size"] = len(tokens)
+	}
+	all := append(numbers(),
+		number{"sliding_window", slidingWindow, false}, number{"num_experts", "expert_count", false},
+		number{"num_experts_per_tok", "expert_used_count", false}, number{"moe_intermediate_size", "expert_feed_forward_length", false})
+	_ = readNumbers(c, name, all, value) // what is not understood is not described
+	return json.MarshalIndent(c, "", "  ")
 }
 
 // describe adds what the vocabulary and the directory say.
-func (g *GGUF) describe(c map[string]any) {
-	for key, tensor := range map[string]string{"attention_bias": "blk.0.attn_q.bias", "mlp_bias": "blk.0.ffn_gate.bias"} {
-		_, c[key] = g.file.Tensor(tensor)
+func (g *GGUF) describe(a arch, c map[string]any) {
+	if a.biases {
+		for key, tensor := range map[string]string{"attention_bias": "blk.0.attn_q.bias", "mlp_bias": "blk.0.ffn_gate.bias"} {
+			_, c[key] = g.file.Tensor(tensor)
+		}
 	}
 	if id, ok := g.id("bos"); ok {
 		c["bos_token_id"] = id
@@ -122,6 +163,41 @@ func (g *GGUF) describe(c map[string]any) {
 	} else if len(ids) > 1 {
 		c["eos_token_id"] = ids
 	}
+}
+
+// Keys of windows, behind the architecture: how far, and which layers slide.
+const (
+	slidingWindow  = "attention.sliding_window"
+	slidingPattern = "attention.sliding_window_pattern"
+)
+
+// windowConfig adds the window. Without a pattern all layers have it.
+func (g *GGUF) windowConfig(a arch, c map[string]any) error {
+	c["sliding_window"] = nil
+	v, _ := g.file.Value(a.name + "." + slidingWindow)
+	n, _ := gguf.Int(v)
+	if n <= 0 {
+		return nil
+	}
+	c["sliding_window"], c["model_type"] = n, a.modelTypes[len(a.modelTypes)-1]
+	if !a.windows {
+		return nil
+	}
+	layers, _ := c["num_hidden_layers"].(int64)
+	types := make([]string, min(max(0, layers), 1<<16))
+	pattern, said := g.file.Value(a.name + "." + slidingPattern)
+	slides, ok := pattern.([]bool)
+	if said && (!ok || len(slides) != len(types)) {
+		return fmt.Errorf("%s.%s: %w: want a bool for each of %d layers", a.name, slidingPattern, ErrMetadata, layers)
+	}
+	for i := range types {
+		types[i] = "full_attention"
+		if !said || slides[i] {
+			types[i] = "sliding_attention"
+		}
+	}
+	c["use_sliding_window"], c["layer_types"] = true, types
+	return nil
 }
 
 // value is a number of metadata as one of config.json. A list says it once per
@@ -149,31 +225,40 @@ func shortFloat(f float32) json.Number {
 	return json.Number(text)
 }
 
-// checkKey accepts keys of the architecture that change nothing, others only
-// with the value that is implemented.
-func (g *GGUF) checkKey(c map[string]any, key string, v any) error {
-	is := func(want any) bool { return fmt.Sprint(v) == fmt.Sprint(want) }
-	ok := false
-	switch key {
-	case "rope.dimension_count", "attention.value_length":
-		dim, known := c["head_dim"]
-		if !known {
-			dim = headDim(c)
-		}
-		ok = is(dim)
-	case "expert_count", "expert_used_count", "attention.sliding_window":
-		ok = is(0)
-	case "rope.scaling.type":
-		ok = is("none")
-	case "rope.scaling.factor", "rope.scaling.attn_factor", "rope.scale_linear", "attention.scale", "residual_scale", "embedding_scale", "logit_scale":
-		ok = is(1) || is(0)
-	case "attention.causal", "use_parallel_residual":
-		ok = is(key == "attention.causal")
-	case "rope.scaling.finetuned", "rope.scaling.original_context_length", "tensor_data_layout":
-		ok = true
+// checkKeys accepts keys of the architecture that are read elsewhere or change
+// nothing, others only with the value that is implemented.
+func (g *GGUF) checkKeys(a arch, c map[string]any) error {
+	read := append(ropeKeys(), slidingWindow, slidingPattern)
+	for _, n := range numbers() {
+		read = append(read, n.gguf)
 	}
-	if !ok {
-		return fmt.Errorf("%w: it is %.80v, which may change the arithmetic", ErrMetadata, v)
+	for _, key := range g.file.Keys() {
+		short, ok := strings.CutPrefix(key, a.name+".")
+		if !ok || slices.Contains(read, short) {
+			continue
+		}
+		v, _ := g.file.Value(key)
+		is := func(want any) bool { return fmt.Sprint(v) == fmt.Sprint(want) }
+		switch short {
+		case "attention.value_length":
+			dim, known := c["head_dim"]
+			if !known {
+				dim = headDim(c)
+			}
+			ok = is(dim)
+		case "expert_count", "expert_used_count", "rope.scaling.yarn_log_multiplier":
+			ok = is(0)
+		case "attention.scale", "residual_scale", "embedding_scale", "logit_scale", "rope.scaling.yarn_ext_factor":
+			ok = is(1) || is(0)
+		case "attention.causal", "use_parallel_residual":
+			ok = is(short == "attention.causal")
+		case "rope.scaling.finetuned", "tensor_data_layout":
+		default:
+			ok = false
+		}
+		if !ok {
+			return fmt.Errorf("%s: %w: it is %.80v, which may change the arithmetic", key, ErrMetadata, v)
+		}
 	}
 	return nil
 }
@@ -185,26 +270,6 @@ func headDim(c map[string]any) int64 {
 	return d / max(1, n)
 }
 
-// ropeFactors is the tensor that stretches the rotation of each pair.
-const ropeFactors = "rope_freqs.weight"
-
-// checkRopeFactors accepts factors of one.
-func (g *GGUF) checkRopeFactors() error {
-	t, ok := g.file.Tensor(ropeFactors)
-	if !ok {
-		return nil
-	}
-	w := ggufWeights{GGUF: g}
-	factors := make([]float32, min(t.Len(), 1<<16))
-	if err := w.decode(t, factors); err != nil {
-		return err
-	}
-	if slices.ContainsFunc(factors, func(f float32) bool { return f != 1 }) {
-		return fmt.Errorf("%w: tensor %s stretches the rotation (Llama 3.1 and later), but only the plain rotation is implemented", ErrMetadata, ropeFactors)
-	}
-	return nil
-}
-
 // vocab is the number of rows of the embedding.
 func (g *GGUF) vocab() int {
 	if t, ok := g.file.Tensor("token_embd.weight"); ok && len(t.Shape) == 2 {
@@ -213,16 +278,17 @@ func (g *GGUF) vocab() int {
 	return len(g.tokens())
 }
 
-// metadata is a config.json as keys of GGUF, in a fixed order.
-func metadata(config []byte) (a arch, keys []gguf.KV, err error) {
+// metadata is a config.json as keys of GGUF, in a fixed order, and what stands
+// for it in tensors.
+func metadata(config []byte) (a arch, keys []gguf.KV, tensors []gguf.Source, notes []string, err error) {
 	var c map[string]any
 	if err := json.Unmarshal(config, &c); err != nil {
-		return a, nil, err
+		return a, nil, nil, nil, err
 	}
 	all := archs()
-	i := slices.IndexFunc(all, func(a arch) bool { return a.modelType == c["model_type"] })
+	i := slices.IndexFunc(all, func(a arch) bool { return slices.Contains(a.modelTypes, fmt.Sprint(c["model_type"])) })
 	if i < 0 {
-		return a, nil, fmt.Errorf("%w %q: GGUF files of it cannot be written", ErrFamily, c["model_type"])
+		return a, nil, nil, nil, fmt.Errorf("%w %q: GGUF files of it cannot be written", ErrFamily, c["model_type"])
 	}
 	a = all[i]
 	for _, n := range numbers() {
@@ -233,14 +299,44 @@ func metadata(config []byte) (a arch, keys []gguf.KV, err error) {
 		case n.float:
 			keys = append(keys, gguf.KV{Key: a.name + "." + n.gguf, Value: float32(v)})
 		case v < 0 || v > math.MaxUint32 || v != math.Trunc(v):
-			return a, nil, errors.New(n.config + " is no whole number")
+			return a, nil, nil, nil, errors.New(n.config + " is no whole number")
 		default:
 			keys = append(keys, gguf.KV{Key: a.name + "." + n.gguf, Value: uint32(v)})
 		}
 	}
-	if dim, ok := c["head_dim"].(float64); ok {
-		keys = append(keys, gguf.KV{Key: a.name + ".rope.dimension_count", Value: uint32(dim)},
-			gguf.KV{Key: a.name + ".attention.value_length", Value: uint32(dim)})
+	cfg, err := llama.ParseConfig(config)
+	if err != nil {
+		return a, nil, nil, nil, err
 	}
-	return a, keys, nil
+	keys = append(keys, gguf.KV{Key: a.name + ".attention.value_length", Value: uint32(cfg.HeadDim)})
+	windows, notes, err := layerMeta(a, cfg)
+	if err != nil {
+		return a, nil, nil, nil, err
+	}
+	rope, tensors, note, err := ropeMeta(a, cfg)
+	if note != "" {
+		notes = append(notes, note)
+	}
+	return a, slices.Concat(keys, windows, rope), tensors, notes, err
+}
+
+// layerMeta is what a GGUF says of single layers.
+func layerMeta(a arch, cfg llama.Config) (keys []gguf.KV, notes []string, err error) {
+	for i, turns := range cfg.NoRopeLayers { // which the architecture alone says
+		if (turns != 0) != ((i+1)%4 != 0) {
+			return nil, nil, fmt.Errorf("no_rope_layers: a GGUF of %s cannot say that layer %d is such: every fourth is", a.name, i)
+		}
+	}
+	if cfg.SlidingWindow == 0 {
+		return nil, nil, nil
+	}
+	keys = append(keys, gguf.KV{Key: a.name + "." + slidingWindow, Value: uint32(cfg.SlidingWindow)})
+	slides := make([]bool, len(cfg.LayerTypes))
+	for i, t := range cfg.LayerTypes {
+		slides[i] = t == "sliding_attention"
+	}
+	if slices.Contains(slides, false) {
+		keys = append(keys, gguf.KV{Key: a.name + "." + slidingPattern, Value: slides})
+	}
+	return keys, []string{fmt.Sprintf("llama.cpp does not know the window of %s: past %d positions it answers otherwise", a.name, cfg.SlidingWindow)}, nil
 }

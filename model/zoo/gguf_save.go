@@ -23,10 +23,10 @@ import (
 
 // GGUFOptions say what SaveGGUF writes. The zero value writes float32.
 type GGUFOptions struct {
-	Mix  Mix       // formats of the matrices; f32
-	Name string    // general.name, where the model does not come from a GGUF that has one; none
-	Pool *par.Pool // encodes; one thread
-	Meta []gguf.KV // more metadata; none
+	Mix  quant.Mixture // formats of the matrices; F32
+	Name string        // general.name, where the model does not come from a GGUF that has one; none
+	Pool *par.Pool     // encodes; one thread
+	Meta []gguf.KV     // more metadata; none
 }
 
 // Saved is what SaveGGUF wrote.
@@ -43,9 +43,7 @@ type Saved struct {
 // encoded as they are written, so that no second copy of the model is made.
 // Matrices that rest in the format that is wanted keep their bytes.
 func SaveGGUF(path string, m model.Model, files fs.FS, o GGUFOptions) (Saved, error) {
-	if o.Mix.Name == "" {
-		o.Mix = Mixes()[0]
-	}
+	o.Mix = mixed(m, o.Mix)
 	s := saver{GGUFOptions: o, model: m, files: files, saved: Saved{Formats: map[string]int{}}}
 	meta, err := s.metadata()
 	if err != nil {
@@ -71,6 +69,7 @@ type saver struct {
 	model model.Model
 	files fs.FS
 	arch  arch
+	extra []gguf.Source // tensors that stand for something of the config
 	saved Saved
 }
 
@@ -89,7 +88,7 @@ func (s *saver) metadata() ([]gguf.KV, error) {
 		return nil, err
 	}
 	var shape []gguf.KV
-	if s.arch, shape, err = metadata(config); err != nil {
+	if s.arch, shape, s.extra, s.saved.Notes, err = metadata(config); err != nil {
 		return nil, err
 	}
 	meta := []gguf.KV{{Key: "general.architecture", Value: s.arch.name}, {Key: "general.type", Value: "model"}}
@@ -102,8 +101,8 @@ func (s *saver) metadata() ([]gguf.KV, error) {
 	if s.Name != "" {
 		meta = append(meta, gguf.KV{Key: "general.name", Value: s.Name})
 	}
-	meta = append(meta, gguf.KV{Key: "general.file_type", Value: s.Mix.fileType})
-	if s.Mix.plain.BlockLen() > 1 {
+	meta = append(meta, gguf.KV{Key: "general.file_type", Value: s.Mix.FileType})
+	if s.Mix.Base.BlockLen() > 1 {
 		meta = append(meta, gguf.KV{Key: "general.quantization_version", Value: uint32(2)})
 	}
 	meta = append(append(meta, shape...), s.Meta...)
@@ -224,15 +223,15 @@ func idsOf(v any) (ids []uint32) {
 
 // sources are the weights, in the order of Walk.
 func (s *saver) sources() ([]gguf.Source, error) {
-	tied := tiedHead(s.model)
 	var all []gguf.Source
 	odd := map[string][]string{} // matrices that got another format, by format
 	for _, p := range nn.Params(s.model) {
-		f, fits := quant.F32, true
+		want := quant.F32
 		if p.Decay { // a matrix
-			f, fits = s.Mix.format(p.GGUF, s.model.Info().Layers, p.Value.Cols, tied)
+			want = s.Mix.For(p.GGUF, s.model.Info().Layers)
 		}
-		if !fits {
+		f := want.Fit(p.Value.Cols)
+		if f != want {
 			key := fmt.Sprintf("%s (rows of %d)", f, p.Value.Cols)
 			odd[key] = append(odd[key], p.GGUF)
 		}
@@ -250,25 +249,21 @@ func (s *saver) sources() ([]gguf.Source, error) {
 	for _, key := range slices.Sorted(maps.Keys(odd)) {
 		s.note("blocks do not fit: %d matrices such as %s are stored in %s", len(odd[key]), odd[key][0], key)
 	}
-	return all, nil
+	return append(all, s.extra...), nil
 }
 
 // order says which row of a parameter, or value of a bias, each stored one is;
 // nil: in order. It undoes ggufWeights.order.
 func (s *saver) order(p nn.Named) ([]int32, error) {
-	parts := strings.Split(p.GGUF, ".") // blk.N.LEAF.weight
-	if len(parts) != 4 || s.arch.rotary[parts[2]] == "" {
+	heads := s.arch.heads(p.GGUF, s.model.Info().Heads, s.model.Info().KVHeads)
+	if heads == 0 {
 		return nil, nil
-	}
-	heads := s.model.Info().Heads
-	if s.arch.rotary[parts[2]] == "num_key_value_heads" {
-		heads = s.model.Info().KVHeads
 	}
 	rows := p.Len()
 	if p.Decay {
 		rows = p.Value.Rows
 	}
-	if heads <= 0 || rows%(2*heads) != 0 {
+	if rows%(2*heads) != 0 {
 		return nil, fmt.Errorf("%s: %d rows for %d heads", p.GGUF, rows, heads)
 	}
 	stored := pairs(rows, heads)

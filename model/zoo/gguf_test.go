@@ -17,6 +17,7 @@ import (
 
 	"weft/compute/op"
 	"weft/compute/par"
+	"weft/compute/quant"
 	"weft/compute/tensor"
 	"weft/internal/mapfile"
 	"weft/model"
@@ -68,7 +69,7 @@ func wide() llama.Config {
 // export writes a model as a GGUF and opens it.
 func export(t testing.TB, m model.Model, files fs.FS, mix string) (*zoo.GGUF, zoo.Saved) {
 	t.Helper()
-	x, err := zoo.ParseMix(mix)
+	x, err := quant.ParseMixture(mix)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func sameText(t *testing.T, got, want fs.FS) {
 // from what serves has the same tensors.
 func TestGGUFFormats(t *testing.T) {
 	dir, m := whole(t, wide())
-	for _, mix := range zoo.MixNames() {
+	for _, mix := range quant.MixtureNames() {
 		t.Run(mix, func(t *testing.T) {
 			g, saved := export(t, m, mapfile.Dir(dir), mix)
 			loaded, err := zoo.LoadFS(g)
@@ -172,7 +173,7 @@ func TestGGUFFormats(t *testing.T) {
 				t.Fatal(err)
 			}
 			want, most := logits(loaded), 0.05
-			if mix == "f32" || mix == "f16" || mix == "bf16" {
+			if mix == "F32" || mix == "F16" || mix == "BF16" {
 				most = 0
 			}
 			if e := distance(logits(serving), want); e > most {
@@ -181,7 +182,7 @@ func TestGGUFFormats(t *testing.T) {
 			if serving.Info() != m.Info() {
 				t.Errorf("info is %+v", serving.Info())
 			}
-			if b, all := nn.Bytes(serving), 4*m.Info().Params; mix != "f32" && 2*b > all+all/4 {
+			if b, all := nn.Bytes(serving), 4*m.Info().Params; mix != "F32" && 2*b > all+all/4 {
 				t.Errorf("%d bytes at rest, %d in float32: %v", b, all, saved.Formats)
 			}
 			again, _ := export(t, serving, g, mix)
@@ -368,7 +369,7 @@ func TestGGUFErrors(t *testing.T) {
 	add := func(s gguf.Source) func(list, []gguf.Source) (list, []gguf.Source) {
 		return func(meta list, x []gguf.Source) (list, []gguf.Source) { return meta, append(x, s) }
 	}
-	floats := func(name string, v ...float32) gguf.Source {
+	vector := func(name string, v ...float32) gguf.Source {
 		return gguf.Source{Name: name, Type: gguf.F32, Shape: []int{len(v)}, Write: func(w io.Writer) error { return gguf.Floats(w, v) }}
 	}
 	for _, c := range []struct {
@@ -377,10 +378,20 @@ func TestGGUFErrors(t *testing.T) {
 	}{
 		{`unknown model family: general.architecture is "gpt9"; known: llama`, set("general.architecture", "gpt9")},
 		{`general.type is "adapter"`, set("general.type", "adapter")},
-		{"llama.rope.scaling.type: metadata that is not understood: it is yarn", set("llama.rope.scaling.type", "yarn")},
+		{"llama.rope.scaling.type: metadata that is not understood: it is ntk", set("llama.rope.scaling.type", "ntk")},
+		{"rope_scaling.factor is 0", set("llama.rope.scaling.type", "yarn")},
+		{"llama.rope.scaling.factor: metadata", set("llama.rope.scaling.factor", "much")},
+		{"llama.rope.scaling.type: metadata that is not understood: it needs the tensors rope_factors_long.weight", set("llama.rope.scaling.type", "longrope")},
+		{"llama.rope.scaling.yarn_log_multiplier: metadata", set("llama.rope.scaling.yarn_log_multiplier", float32(0.1))},
+		{"rope_scaling.factor is 0.5", func(meta list, x []gguf.Source) (list, []gguf.Source) {
+			return append(meta, gguf.KV{Key: "llama.rope.scaling.type", Value: "linear"}, gguf.KV{Key: "llama.rope.scaling.factor", Value: float32(0.5)}), x
+		}},
+		{"attention_bias is true, but only false", set("llama.attention.sliding_window", uint32(64))}, // mistral has no biases
+		{"", set("llama.attention.sliding_window", uint32(0))},
 		{"llama.expert_count: metadata", set("llama.expert_count", uint32(8))},
 		{"llama.strange: metadata", set("llama.strange", uint32(8))},
-		{"llama.rope.dimension_count: metadata", set("llama.rope.dimension_count", uint32(16))},
+		{"partial_rotary_factor is 0.5, but only 1", set("llama.rope.dimension_count", uint32(16))},
+		{"llama.rope.dimension_count: metadata", set("llama.rope.dimension_count", uint32(64))},
 		{"llama.block_count: metadata that is not understood: it is three (string)", set("llama.block_count", "three")},
 		{"num_hidden_layers is 0", set("llama.block_count", nil)},
 		{"missing tensor blk.3.attn_norm.weight [256]", set("llama.block_count", uint32(4))},
@@ -391,9 +402,10 @@ func TestGGUFErrors(t *testing.T) {
 		{"llama.attention.head_count_kv: metadata", set("llama.attention.head_count_kv", []int32{2, 1, 2})},
 		{"", set("llama.rope.scaling.type", "none")},
 		{"", set("llama.attention.key_length", nil)},
-		{"tensor rope_freqs.weight stretches the rotation", add(floats("rope_freqs.weight", 1, 8))},
-		{"", add(floats("rope_freqs.weight", 1, 1))},
-		{"tensor other.weight is not part", add(floats("other.weight", 1))},
+		{"short_factor and long_factor have 2 and 2 numbers, want one for each of 16 pairs", add(vector("rope_freqs.weight", 1, 8))},
+		{"tensor rope_freqs.weight: metadata that is not understood: factor 1 is 0", add(vector("rope_freqs.weight", 1, 0))},
+		{"", add(vector("rope_freqs.weight", 1, 1))},
+		{"tensor other.weight is not part", add(vector("other.weight", 1))},
 		{"IQ2_XXS", func(meta list, x []gguf.Source) (list, []gguf.Source) {
 			x[0].Type = 16
 			x[0].Write = func(w io.Writer) error {
@@ -402,9 +414,10 @@ func TestGGUFErrors(t *testing.T) {
 			}
 			return meta, x
 		}},
-		{"tensor token_embd.weight: kernel: column 0 of a matrix [256, 283]: a scale of Q8_0 is", func(meta list, x []gguf.Source) (list, []gguf.Source) {
-			write := x[0].Write
-			x[0].Write = func(w io.Writer) error { return write(&spoil{w: w}) }
+		{"tensor output.weight: kernel: column 0 of a matrix [256, 283]: a scale of Q8_0 is", func(meta list, x []gguf.Source) (list, []gguf.Source) {
+			head := &x[slices.IndexFunc(x, func(s gguf.Source) bool { return s.Name == "output.weight" })]
+			write := head.Write
+			head.Write = func(w io.Writer) error { return write(&spoil{w: w}) }
 			return meta, x
 		}},
 	} {
@@ -412,9 +425,6 @@ func TestGGUFErrors(t *testing.T) {
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("want %q, got error %v", c.want, err)
 		}
-	}
-	if _, err := zoo.ParseMix("q1_z"); err == nil || !strings.Contains(err.Error(), "q4_k_m") {
-		t.Errorf("a mix that is none: error %v", err)
 	}
 }
 

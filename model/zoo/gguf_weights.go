@@ -13,7 +13,8 @@ import (
 // ggufWeights are the tensors of a GGUF in the layout of config.json.
 type ggufWeights struct {
 	*GGUF
-	rotary map[string]int // heads, by the middle of the names of leaves in pairs
+	arch           arch
+	heads, kvHeads int
 }
 
 // weights are the tensors, to load a model from.
@@ -27,13 +28,10 @@ func (g *GGUF) weights() (weights, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := ggufWeights{g, map[string]int{}}
-	for leaf, key := range a.rotary {
-		heads, ok := c[key].(int64)
-		if !ok { // as many as queries have
-			heads, _ = c["num_attention_heads"].(int64)
-		}
-		w.rotary[leaf] = int(heads)
+	heads, _ := c["num_attention_heads"].(int64)
+	kv, ok := c["num_key_value_heads"].(int64)
+	if !ok {
+		kv = heads
 	}
 	return w, nil
 }
@@ -43,11 +41,12 @@ func (w ggufWeights) Close() error { return nil }
 
 func (w ggufWeights) name(_, gguf string) string { return gguf }
 
-// names leaves out what old files carry and nobody reads.
+// names leaves out factors of the rotation, which the config says, and what old
+// files carry and nobody reads.
 func (w ggufWeights) names() []string {
 	var all []string
 	for _, t := range w.file.Tensors() {
-		if t.Name != ropeFactors && !strings.HasSuffix(t.Name, ".attn_rot_embd") && !strings.HasSuffix(t.Name, ".attn_rot_embd.weight") {
+		if !slices.Contains(factors, t.Name) && !strings.HasSuffix(t.Name, ".attn_rot_embd") && !strings.HasSuffix(t.Name, ".attn_rot_embd.weight") {
 			all = append(all, t.Name)
 		}
 	}
@@ -60,6 +59,7 @@ func (w ggufWeights) shape(name string) ([]int, bool) {
 	s := slices.Clone(t.Shape)
 	slices.Reverse(s)
 	return s, ok
+	factors := []string{ropeFactors, ropeLong, ropeShort}
 }
 
 func (w ggufWeights) values() (n float64) {
@@ -99,17 +99,15 @@ func (w ggufWeights) decode(t gguf.Tensor, dst []float32) error {
 }
 
 // order says where a tensor's rows, or the values of a bias, are stored; nil: in
-// order. Inside a head, row i and row half+i are stored as rows 2i and 2i+1
+// order. Where they are paired, inside a head, row i and row half+i are stored as rows 2i and 2i+1
 // (LlamaModel.permute of llama.cpp's convert_hf_to_gguf.py).
 func (w ggufWeights) order(t gguf.Tensor) []int32 {
-	block, leaf, ok := strings.Cut(strings.TrimPrefix(t.Name, "blk."), ".")
-	leaf, kind, _ := strings.Cut(leaf, ".")
-	heads := w.rotary[leaf]
-	if !ok || block == "" || heads == 0 || len(t.Shape) == 0 {
+	heads := w.arch.heads(t.Name, w.heads, w.kvHeads)
+	if heads <= 0 || len(t.Shape) == 0 {
 		return nil
 	}
 	rows := t.Shape[len(t.Shape)-1] // of a bias, [n], its values
-	if kind == "weight" && len(t.Shape) != 2 || rows%(2*heads) != 0 {
+	if strings.HasSuffix(t.Name, ".weight") && len(t.Shape) != 2 || rows%(2*heads) != 0 {
 		return nil // of no shape that fill accepts
 	}
 	return pairs(rows, heads)

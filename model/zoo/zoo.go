@@ -46,13 +46,14 @@ type plan struct {
 	build   func() model.Model
 }
 
-func families() []family {
-	return []family{
-		{llama.Family, llama.Architecture, func(b []byte) (plan, error) {
+func families() (all []family) {
+	for _, v := range llama.Variants() {
+		all = append(all, family{v.ModelType, v.Architecture, func(b []byte) (plan, error) {
 			cfg, err := llama.ParseConfig(b)
 			return plan{cfg.Weights(), func() model.Model { return llama.New(cfg, nil) }}, err
-		}},
+		}})
 	}
+	return all
 }
 
 // Families lists the known values of model_type.
@@ -109,22 +110,30 @@ func load(dir fs.FS, serving bool) (model.Model, error) {
 }
 
 func parse(text []byte) (plan, error) {
+	f, err := familyOf(text)
+	if err != nil {
+		return plan{}, err
+	}
+	return f.parse(text)
+}
+
+func familyOf(text []byte) (family, error) {
 	var c struct {
 		ModelType     string   `json:"model_type"`
 		Architectures []string `json:"architectures"`
 	}
 	if err := json.Unmarshal(text, &c); err != nil {
-		return plan{}, err
+		return family{}, err
 	}
 	for _, f := range families() {
 		if c.ModelType == f.name || c.ModelType == "" && slices.Contains(c.Architectures, f.architecture) {
 			if len(c.Architectures) > 0 && !slices.Contains(c.Architectures, f.architecture) {
-				return plan{}, fmt.Errorf("architectures is %q, but of family %s only %s is known", c.Architectures, f.name, f.architecture)
+				return family{}, fmt.Errorf("architectures is %q, but of family %s only %s is known", c.Architectures, f.name, f.architecture)
 			}
-			return f.parse(text)
+			return f, nil
 		}
 	}
-	return plan{}, fmt.Errorf("%w %q (architectures %q); known: %s", ErrFamily, c.ModelType, c.Architectures, strings.Join(Families(), ", "))
+	return family{}, fmt.Errorf("%w %q (architectures %q); known: %s", ErrFamily, c.ModelType, c.Architectures, strings.Join(Families(), ", "))
 }
 
 // fill reads every parameter of m from f; to serve, matrices stay in the form

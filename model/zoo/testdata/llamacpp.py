@@ -1,6 +1,6 @@
 """Records what llama.cpp computes for the models of TestLlamaCpp.
 
-    go test ./model/zoo -run TestLlamaCpp -peer DIR      writes DIR/MIX.gguf
+    go test ./model/zoo -run TestLlamaCpp -peer DIR      writes DIR/NAME.gguf
     python llamacpp.py DIR > llamacpp.json
 
 Needs xllamacpp (pip), whose library exports the C interface of llama.cpp. Keys
