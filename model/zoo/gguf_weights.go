@@ -33,7 +33,22 @@ func (g *GGUF) weights() (weights, error) {
 	if !ok {
 		kv = heads
 	}
-	return w, nil
+	return ggufWeights{g, a, int(heads), int(kv)}, nil
+}
+
+// heads is the number of heads whose rows a tensor of this architecture has in
+// pairs; 0: its rows are in order.
+func (a arch) heads(name string, q, kv int) int {
+	parts := strings.Split(name, ".") // blk.N.LEAF.weight or bias
+	switch {
+	case !a.paired || len(parts) != 4 || parts[0] != "blk":
+		return 0
+	case parts[2] == "attn_q":
+		return q
+	case parts[2] == "attn_k":
+		return kv
+	}
+	return 0
 }
 
 // Close leaves the file open: matrices at rest lie in it.
@@ -44,6 +59,7 @@ func (w ggufWeights) name(_, gguf string) string { return gguf }
 // names leaves out factors of the rotation, which the config says, and what old
 // files carry and nobody reads.
 func (w ggufWeights) names() []string {
+	factors := []string{ropeFactors, ropeLong, ropeShort}
 	var all []string
 	for _, t := range w.file.Tensors() {
 		if !slices.Contains(factors, t.Name) && !strings.HasSuffix(t.Name, ".attn_rot_embd") && !strings.HasSuffix(t.Name, ".attn_rot_embd.weight") {
@@ -59,7 +75,6 @@ func (w ggufWeights) shape(name string) ([]int, bool) {
 	s := slices.Clone(t.Shape)
 	slices.Reverse(s)
 	return s, ok
-	factors := []string{ropeFactors, ropeLong, ropeShort}
 }
 
 func (w ggufWeights) values() (n float64) {
