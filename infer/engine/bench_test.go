@@ -140,3 +140,68 @@ func drain(b *testing.B, e *Engine, r Request) {
 		}
 	}
 }
+
+// BenchmarkPromptBeside is a prompt of 4,096 tokens that arrives among eight
+// answers: the 99th percentile of the time between their tokens before it and
+// while it is read, with pieces of it as long as pays (paced) and as long as
+// Chunk. No readers: a pass is what lies between two tokens. Random weights,
+// speed only.
+func BenchmarkPromptBeside(b *testing.B) {
+	pool := par.New(0)
+	defer pool.Close()
+	m := benchModel()
+	for name, full := range map[string]bool{"paced": false, "whole chunks": true} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				e, err := build(m, Options{Pool: pool, Pages: 800, fullChunks: full})
+				if err != nil {
+					b.Fatal(err)
+				}
+				ask := func(n, tokens int) *task {
+					t, err := e.submit(b.Context(), Request{Prompt: make([]int32, n), MaxTokens: tokens, Logprobs: -1, Salt: fmt.Sprint(n)})
+					if err != nil {
+						b.Fatal(err)
+					}
+					return t
+				}
+				for i := range 8 {
+					ask(100+i, 3000)
+				}
+				alone := passes(e, 300, nil)[100:]
+				long := ask(4000, 1)
+				beside := passes(e, 1<<20, long)
+				e.free()
+				slices.Sort(alone)
+				slices.Sort(beside)
+				a, c := alone[len(alone)*99/100], beside[len(beside)*99/100]
+				b.ReportMetric(1e3*a, "ms-p99-alone")
+				b.ReportMetric(1e3*c, "ms-p99-beside")
+				b.ReportMetric(c/a, "times")
+				b.ReportMetric(1e3*beside[len(beside)/2]/(1e3*alone[len(alone)/2]), "times-median")
+				b.ReportMetric(float64(len(beside)), "passes")
+				b.ReportMetric(sum(beside), "s-ttft")
+			}
+		})
+	}
+}
+
+// passes runs n iterations, or until a task has its first token, and returns the
+// seconds of each.
+func passes(e *Engine, n int, until *task) (seconds []float64) {
+	for range n {
+		begin := time.Now()
+		e.turn()
+		seconds = append(seconds, time.Since(begin).Seconds())
+		if until != nil && len(until.ids) > until.prompt() {
+			break
+		}
+	}
+	return seconds
+}
+
+func sum(x []float64) (s float64) {
+	for _, v := range x {
+		s += v
+	}
+	return s
+}

@@ -11,14 +11,17 @@
 //     least comes first, among its requests the oldest.
 //  3. Admitted when a batch slot is free and the pages of its whole prompt fit
 //     above the watermark. It starts behind the longest prefix that the cache
-//     knows; one that begins like a prompt under way waits for its pages.
+//     knows or a running request has, whose pages it shares until either writes
+//     into one; one that begins like a prompt under way waits for its pages.
 //  4. Prefill: its prompt is fed in chunks. Each iteration is one pass over one
-//     flat batch, decodes first, then prompt chunks within Options.Chunk rows.
+//     flat batch, decodes first, then prompt chunks within Options.Chunk rows,
+//     fewer where these would keep the decodes waiting; see pace.go.
 //  5. The last prompt row's logits give the first token; sampling uses the
 //     request's own generator.
 //  6. Decode: one row per iteration, its page table growing by a page at a time.
 //     With Options.Ngram or Draft, tokens are guessed and checked as further
-//     rows of the pass (speculation), which changes no token; see draft.go.
+//     rows of the pass (speculation), which changes no token; see draft.go. With
+//     Request.Beam, several texts go on together, forked from each other.
 //  7. Out of pages, cached ones are given up first. Then the youngest request is
 //     preempted: its pages are freed, its tokens and generator kept; it goes back
 //     to the head of the queue and is computed again. The oldest never waits for

@@ -68,7 +68,7 @@ type drafter struct {
 // newDrafter opens the cache of a draft model: as many pages as the target's.
 func newDrafter(m model.Model, o Options) (*drafter, error) {
 	nn.Freeze(m)
-	cache, err := kv.New(m.State(), kv.Options{Pages: o.Pages, PageLen: o.PageLen, Poison: o.poison})
+	cache, err := kv.New(m.State(), o.pages())
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +86,8 @@ func (e *Engine) propose() {
 	decodes, prompts := 0, 0
 	for _, t := range e.running {
 		t.guess.tokens = t.guess.tokens[:0]
-		if t.rest() == 1 {
-			decodes++
+		if t.decodes() {
+			decodes += len(t.lanes)
 		} else {
 			prompts++
 		}
@@ -100,7 +100,7 @@ func (e *Engine) propose() {
 		rows /= 2 // the other half is theirs
 	}
 	for _, t := range e.running {
-		if t.rest() == 1 && t.samples() {
+		if t.decodes() && t.samples() && t.req.Beam == nil {
 			rows -= e.guessFor(t, rows, decodes)
 		}
 	}

@@ -45,12 +45,12 @@ func (d *drafter) open(o Options) {
 			if o.NoPrefixCache {
 				g.seq = d.cache.Alloc()
 			} else {
-				g.seq = d.cache.Match(t.req.Salt, t.ids[:len(t.ids)-1])
+				g.seq = d.cache.Match(t.space(), t.ids[:len(t.ids)-1])
 			}
 			g.open, g.done = true, d.cache.Len(g.seq)
 			g.kept = g.done / o.PageLen
 		} else if n := g.done / o.PageLen; n > g.kept && !o.NoPrefixCache {
-			d.cache.Keep(t.req.Salt, g.seq, t.ids[:g.done])
+			d.cache.Keep(t.space(), g.seq, t.ids[:g.done])
 			g.kept = n
 		}
 		if d.cache.Grow(g.seq, len(t.ids)+d.most[i]-1) != nil {

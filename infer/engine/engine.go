@@ -23,9 +23,11 @@ type Options struct {
 	Pages    int       // pages of the cache; room for MaxBatch whole contexts, within half the free memory
 	PageLen  int       // positions per page, a multiple of kernel.BlockLen; kernel.BlockLen
 	MaxBatch int       // requests that run at once; 16
-	Chunk    int       // rows of one iteration, decodes first, the rest for prompts; 256
+	Chunk    int       // rows of one iteration at most, decodes first; prompts get the rest, less where it costs others too much time; 256
 	Queue    int       // requests that may wait; 64
 	Pool     *par.Pool // workers; one per core, owned by the engine
+
+	KVType kernel.KVType // how keys and values are kept; float32
 
 	Draft    model.Model // guesses tokens ahead, for speculation; of the same vocabulary; none
 	Ngram    int         // longest run of tokens looked up in a request's own text, to guess what follows; off
@@ -36,6 +38,7 @@ type Options struct {
 
 	poison      bool // tests: freed pages are filled with NaN
 	alwaysDraft bool // tests: guess as much as may be, whether it pays or not
+	fullChunks  bool // tests: prompts fill each pass up to Chunk, whatever that costs others
 }
 
 // maxOption bounds every number: beyond it the bookkeeping alone is gigabytes.
@@ -53,6 +56,9 @@ func (o Options) Validate() error {
 	}
 	if o.PageLen%kernel.BlockLen != 0 {
 		return fmt.Errorf("engine: PageLen is %d, want a multiple of %d", o.PageLen, kernel.BlockLen)
+	}
+	if !o.KVType.Valid() {
+		return fmt.Errorf("engine: KVType is %v, want one of %v", o.KVType, kernel.KVTypes())
 	}
 	if o.NoPrefixCache && o.PrefixDisk.Dir != "" {
 		return errors.New("engine: a folder for prefixes, but no prefix cache: want both or none")
@@ -88,6 +94,7 @@ type Engine struct {
 	score     [promptRows]sample.Scratch
 	drafter   *drafter // nil: none
 	cost      line     // seconds of a pass without prompts, by rows
+	perRow    mean     // seconds that each prompt row adds to a pass
 	pass      op.Pass
 	arena     tensor.Arena
 	ids       []int32
@@ -122,16 +129,18 @@ func build(m model.Model, o Options) (*Engine, error) {
 	}
 	nn.Freeze(m)
 	info := m.Info()
-	page := pageBytes(m.State(), o.PageLen)
+	page := pageBytes(m.State(), o)
 	if o.Draft != nil {
 		if d := o.Draft.Info().Vocab; d != info.Vocab {
 			return nil, fmt.Errorf("engine: the draft model has %d tokens and the model %d: want the same vocabulary", d, info.Vocab)
 		}
-		page += pageBytes(o.Draft.State(), o.PageLen)
+		page += pageBytes(o.Draft.State(), o)
 	}
 	o = o.fill(info, page, freeMemory())
 	spare := min(max(1, o.Pages/32), o.Pages-1) // so that who runs can grow before somebody is thrown out
-	cache, err := kv.New(m.State(), kv.Options{Pages: o.Pages, PageLen: o.PageLen, Watermark: spare, Poison: o.poison, Disk: o.PrefixDisk})
+	pages := o.pages()
+	pages.Watermark, pages.Disk = spare, o.PrefixDisk
+	cache, err := kv.New(m.State(), pages)
 	if err != nil {
 		return nil, err
 	}
@@ -140,8 +149,8 @@ func build(m model.Model, o Options) (*Engine, error) {
 		pool: o.Pool, owned: o.Pool == nil, stopped: make(chan struct{}), stats: newStats(),
 		tenants: map[string]*account{},
 	}
-	if info.Context > 0 {
-		e.window = min(e.window, info.Context)
+	if info.Context > 0 && (e.window > info.Context || kv.MostPages(m.State(), pages, info.Context) <= o.Pages) {
+		e.window = info.Context
 	}
 	if e.owned {
 		e.pool = par.New(0)
@@ -189,10 +198,14 @@ func (e *Engine) submit(ctx context.Context, r Request) (*task, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := r.check(e.vocab, e.window); err != nil {
+	window, err := e.windowOf(&r)
+	if err == nil {
+		err = r.check(e.vocab, window)
+	}
+	if err != nil {
 		return nil, err
 	}
-	t := newTask(ctx, r, e.window)
+	t := newTask(ctx, r, window)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {

@@ -63,6 +63,44 @@ func rest(m *llama.Llama) *llama.Llama {
 	return twin
 }
 
+// blocks has one layer, and each of its matrices in another format: those with
+// products of integers, those whose rows are decoded, and halves.
+func blocks() *llama.Llama {
+	m := llama.New(llama.Config{
+		HiddenSize: 256, IntermediateSize: 256, NumHiddenLayers: 1, NumAttentionHeads: 4, NumKeyValueHeads: 4,
+		VocabSize: vocab, MaxPositionEmbeddings: 192, InitializerRange: 0.15,
+	}, tensor.NewRNG(3))
+	formats := []quant.Format{quant.Q5_0, quant.Q4_K, quant.Q6_K, quant.Q8_0, quant.Q4_0, quant.Q5_K, quant.F16, quant.IQ4_XS, quant.BF16}
+	for _, p := range nn.Params(m) {
+		if !p.Decay {
+			continue
+		}
+		w, err := atRest(formats[0], p.Value)
+		if err != nil {
+			panic(err)
+		}
+		p.RestAs(w)
+		formats = formats[1:]
+	}
+	return m
+}
+
+// atRest stores a matrix in a format.
+func atRest(f quant.Format, x *tensor.Tensor) (op.AtRest, error) {
+	stride, err := f.RowBytes(x.Cols)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, x.Rows*stride)
+	if err := f.Encode(data, x.Data, nil); err != nil {
+		return nil, err
+	}
+	if op.HasIntegers(f) {
+		return op.NewIntegers(f, x.Rows, x.Cols, func(i int) []byte { return data[i*stride:][:stride] })
+	}
+	return op.NewRows(f, data, x.Rows, x.Cols, nil, nil)
+}
+
 // start opens an engine that is closed and proved empty at the end of the test.
 func start(t testing.TB, m model.Model, o Options) *Engine {
 	t.Helper()
@@ -143,7 +181,7 @@ func differ(got, want []Token) string {
 	for i := range min(len(got), len(want)) {
 		a, b := got[i], want[i]
 		if a.ID != b.ID || math.Float32bits(a.Logprob) != math.Float32bits(b.Logprob) || a.Finish != b.Finish ||
-			a.Prompt != b.Prompt || !slices.Equal(a.Top, b.Top) {
+			a.Prompt != b.Prompt || a.Choice != b.Choice || !slices.Equal(a.Top, b.Top) {
 			return fmt.Sprintf("token %d: got %+v, want %+v", i, a, b)
 		}
 	}

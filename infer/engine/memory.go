@@ -2,6 +2,7 @@ package engine
 
 import (
 	"weft/compute/kernel"
+	"weft/infer/kv"
 	"weft/internal/sysmem"
 	"weft/model"
 )
@@ -28,17 +29,15 @@ func (o Options) fill(info model.Info, page, free int64) Options {
 	return o
 }
 
-// pageBytes is the size of a page of pageLen positions, all layers.
-func pageBytes(states []model.State, pageLen int) int64 {
-	if pageLen == 0 {
-		pageLen = kernel.BlockLen
-	}
-	var floats int64 = 1 // never 0: kv.New names a model without state
-	for _, s := range states {
-		floats += int64(2 * s.KVHeads * s.HeadDim * pageLen)
-	}
-	return 4 * floats
+// pages is what a cache is made with: room to write a chunk of a prompt, or a
+// token and guesses, between two calls of Slide.
+func (o Options) pages() kv.Options {
+	return kv.Options{Pages: o.Pages, PageLen: o.PageLen, Chunk: o.Chunk + o.DraftLen, Type: o.KVType, Poison: o.poison}
 }
+
+// pageBytes is the size of a page, all layers; never 0: kv.New names a model
+// without state.
+func pageBytes(states []model.State, o Options) int64 { return max(1, kv.PageBytes(states, o.pages())) }
 
 // freeMemory is what the cache may be sized by; 4 GiB where the system does
 // not say.

@@ -12,11 +12,12 @@ import (
 	"weft/compute/par"
 	"weft/compute/tensor"
 	"weft/infer/kv"
+	"weft/infer/sample"
 	"weft/model"
 )
 
-// TestSameRequestSameTokens is the engine's metamorphic test: sixteen requests
-// give the tokens, log-probabilities and alternatives of the uncached oracle,
+// TestSameRequestSameTokens is the engine's metamorphic test: for models in
+// float32 and in every kind of blocks, sixteen requests, searches among them, give the tokens, log-probabilities and alternatives of the uncached oracle,
 // bit for bit, however they are batched, chunked, paged, preempted, whatever
 // prefixes are in the cache, whatever is guessed, and whoever cancels beside them.
 func TestSameRequestSameTokens(t *testing.T) {
@@ -37,16 +38,19 @@ func TestSameRequestSameTokens(t *testing.T) {
 		{MaxBatch: 16, Chunk: 50, Draft: odd(), Ngram: 4, DraftLen: 5},
 	}
 	rested := odd()
-	oracles := map[string]model.Model{"tiny": tiny(), "odd": odd(), "odd in 8 bits": rest(rested)}
-	for name, m := range map[string]model.Model{"tiny": tiny(), "odd": odd(), "odd in 8 bits": rested} {
+	oracles := map[string]model.Model{"tiny": tiny(), "odd": odd(), "odd in 8 bits": rest(rested), "blocks": blocks()}
+	for name, m := range map[string]model.Model{"tiny": tiny(), "odd": odd(), "odd in 8 bits": rested, "blocks": blocks()} {
 		rng := tensor.NewRNG(3)
 		requests, want := make([]Request, 16), make([][]Token, 16)
 		for i := range requests {
 			requests[i] = randomRequest(rng)
+			if i == 0 { // as wide as every option allows
+				requests[i].Beam, requests[i].Params = &Beam{Width: 1, EarlyStopping: true}, sample.Params{}
+			}
 			want[i] = generate(oracles[name], requests[i])
 		}
 		options := slices.Clone(fixed)
-		for range 10 {
+		for range 8 {
 			o := Options{MaxBatch: 1 + rng.IntN(16), Chunk: 1 + rng.IntN(80), PageLen: 16 * (1 + rng.IntN(4)), NoPrefixCache: rng.IntN(4) == 0}
 			o.Pages = (100+o.PageLen-1)/o.PageLen + rng.IntN(20)
 			if rng.IntN(2) == 0 {

@@ -81,6 +81,47 @@ func (e *Engine) length(r *rate, most, decodes int, draft *line) int {
 	return min(most, 2)
 }
 
+// patience is how much longer a pass may take for each prompt that is read in
+// it, as a share of what it takes without.
+const patience = 0.75
+
+// promptRows is the number of rows that prompts get of a pass beside others. One
+// prompt among many answers makes the time between their tokens less than twice
+// as long; when most of those who wait are prompts, most of the time is theirs.
+func (e *Engine) promptRows(others, prompts int) int {
+	budget := e.opts.Chunk - others
+	if plain := e.cost.at(float64(others)); others > 0 && plain > 0 && e.perRow > 0 && !e.opts.fullChunks {
+		budget = min(budget, int(patience*float64(prompts)*plain/float64(e.perRow)))
+	}
+	return max(1, budget)
+}
+
+// measure takes in the seconds of a pass of so many prompt rows and others.
+func (e *Engine) measure(others, prompts int, seconds float64) {
+	if prompts == 0 {
+		e.cost.add(float64(others), seconds)
+		return
+	}
+	extra := max(seconds-e.cost.at(float64(others)), seconds/10)
+	if others == 0 {
+		extra = seconds
+	}
+	e.perRow.add(extra / float64(prompts))
+}
+
+// mean is an average in which the newest count most; 0: nothing was measured.
+type mean float64
+
+// add takes in a value. One that is much larger than others was disturbed.
+func (m *mean) add(x float64) {
+	const newest = 0.2
+	if *m == 0 {
+		*m = mean(x)
+		return
+	}
+	*m += newest * (mean(min(x, 3*float64(*m))) - *m)
+}
+
 // line fits the seconds of passes, a + b*rows, to the newest of them.
 type line struct{ n, x, y, xx, xy float64 }
 

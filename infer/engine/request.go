@@ -20,6 +20,7 @@ type Request struct {
 	DraftLen       int           // tokens guessed at a time, at most; 0: as the engine does, negative: none
 	Tenant         string        // whose request it is: the queue is fair between tenants; ""
 	Salt           string        // prefixes are shared only between requests of the same salt; ""
+	Beam           *Beam         // search for the likeliest answers instead of saying one token by token; none
 }
 
 // Finish says why a generation ended.
@@ -39,7 +40,9 @@ type Token struct {
 	Finish  Finish       // on the last token alone; with Stop, ID is the stop id
 	Prompt  bool         // it is part of the prompt (PromptLogprobs)
 	Cached  int          // tokens of the prompt that were found in the prefix cache
+	Times   chat.Times   // where the request's time went until this token
 	Usage   *chat.Usage  // on the last token alone
+	Choice  int          // the answer that it belongs to, 0 being the best (Beam)
 }
 
 // check returns a *chat.InputError that names the field, or a *ContextError.
@@ -67,6 +70,9 @@ func (r *Request) check(vocab, window int) error {
 	if err := r.Params.Validate(vocab); err != nil {
 		return err
 	}
+	if err := r.Beam.check(&r.Params); err != nil {
+		return err
+	}
 	most := max(r.MaxTokens, 0)
 	if r.MaxTokens == 0 {
 		most = 1 // room for one at least
@@ -77,6 +83,20 @@ func (r *Request) check(vocab, window int) error {
 	return nil
 }
 
+// lane is one text under way. A request has one, a beam search up to as many as
+// it is wide.
+type lane struct {
+	ids  []int32 // prompt and answer
+	seq  int     // handle in the cache, while running
+	done int     // positions whose keys and values are in the cache
+
+	said []Token // of a beam search: the answer
+	sum  float64 // and its log-probability
+}
+
+// rest is the number of tokens not yet in the cache; 1 while decoding.
+func (l *lane) rest() int { return len(l.ids) - l.done }
+
 // task is a request inside the engine. All but stream belongs to the loop.
 type task struct {
 	ctx     context.Context
@@ -85,21 +105,23 @@ type task struct {
 	stream  stream
 	sampler *sample.Sampler
 
-	ids   []int32 // prompt and answer
-	limit int     // length of ids at which it ends
-	seq   int     // handle in the cache, while running
-	done  int     // positions whose keys and values are in the cache
-	told  int     // prompt tokens sent (PromptLogprobs)
+	*lane          // the first
+	lanes []*lane  // all
+	limit int      // length of ids at which it ends
+	told  int      // prompt tokens sent (PromptLogprobs)
+	ended []ending // of a beam search: the best so far, the best first
 
 	cached int // prompt tokens that were there at the first admission
 	guess  guess
 
 	arrived time.Time
-	last    time.Time // of the newest token
+	times   chat.Times // up to the newest token
+	last    time.Time  // of the newest token
 }
 
 func newTask(ctx context.Context, r Request, window int) *task {
-	t := &task{ctx: ctx, req: r, ids: append([]int32(nil), r.Prompt...), arrived: time.Now()}
+	t := &task{ctx: ctx, req: r, lane: &lane{ids: append([]int32(nil), r.Prompt...)}, arrived: time.Now()}
+	t.lanes = []*lane{t.lane}
 	t.sampler = sample.New(r.Params, t.ids)
 	t.stream.ready = make(chan struct{}, 1)
 	switch {
@@ -116,17 +138,35 @@ func newTask(ctx context.Context, r Request, window int) *task {
 // prompt is the number of prompt tokens.
 func (t *task) prompt() int { return len(t.req.Prompt) }
 
-// rest is the number of tokens not yet in the cache; 1 while decoding.
-func (t *task) rest() int { return len(t.ids) - t.done }
+// width is the number of rows that a pass may have for it, without guesses.
+func (t *task) width() int {
+	if t.req.Beam == nil {
+		return 1
+	}
+	return t.req.Beam.Width
+}
 
-// known is the number of tokens that may come from the prefix cache: not the
+// decodes reports whether one token of every lane is not yet in the cache.
+func (t *task) decodes() bool {
+	for _, l := range t.lanes {
+		if l.rest() != 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// space is what a request shares prefixes within.
+func (t *task) space() string { return t.req.Salt }
+
+// known is the tokens of a lane that may come from the prefix cache: not the
 // last, whose logits are wanted, and no prompt token that is still to be scored.
-func (t *task) known() int {
-	n := len(t.ids) - 1
+func (t *task) known(l *lane) []int32 {
+	n := len(l.ids) - 1
 	if t.req.PromptLogprobs {
 		n = min(n, max(0, t.told-1))
 	}
-	return n
+	return l.ids[:n]
 }
 
 // samples reports whether the task wants a token after its last one.

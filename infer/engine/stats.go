@@ -3,6 +3,8 @@ package engine
 import (
 	"slices"
 	"time"
+
+	"weft/compute/kernel"
 )
 
 // Stats is what an engine has done and holds. Counters count from New.
@@ -11,6 +13,8 @@ type Stats struct {
 	PagesFree, PagesUsed, PagesTotal int // free + used + cached = total
 	PagesCached                      int // held for their prefixes alone, given up when pages run out
 	PageLen, MaxBatch                int
+	PageBytes                        int           // memory of a page
+	KVType                           kernel.KVType // how it keeps keys and values
 
 	Iterations, Rows     uint64 // passes, and token rows computed in them, recomputed ones too
 	PromptTokens, Tokens uint64 // prompt tokens of requests taken in; tokens generated
@@ -25,9 +29,10 @@ type Stats struct {
 	PrefixLoaded         uint64    // pages that came from disk
 	Wait                 Histogram // seconds from Generate to admission
 	TTFT, ITL            Histogram // seconds from Generate to the first token; between two tokens
+	Batch                Histogram // token rows of a pass
 }
 
-// Histogram counts observations in seconds.
+// Histogram counts observations, of seconds unless said otherwise.
 type Histogram struct {
 	Bounds []float64 // upper ends of the buckets, rising; one more bucket is above the last
 	Counts []uint64  // len(Bounds)+1, not cumulative
@@ -44,11 +49,31 @@ func newHistogram() Histogram {
 	return h
 }
 
-func (h *Histogram) observe(d time.Duration) {
-	s := d.Seconds()
-	i, _ := slices.BinarySearch(h.Bounds, s)
+// newRowHistogram has buckets of the sizes that a pass may have.
+func newRowHistogram() Histogram {
+	bounds := []float64{1}
+	for n := 8.0; n <= 1<<14; n *= 2 {
+		bounds = append(bounds, n)
+	}
+	return Histogram{Bounds: bounds, Counts: make([]uint64, len(bounds)+1)}
+}
+
+func (h *Histogram) observe(v float64) {
+	i, _ := slices.BinarySearch(h.Bounds, v)
 	h.Counts[i]++
-	h.Sum += s
+	h.Sum += v
+}
+
+// Add counts the observations of o, which has the same bounds, as well; a zero
+// Histogram takes its bounds.
+func (h *Histogram) Add(o Histogram) {
+	if h.Bounds == nil {
+		h.Bounds, h.Counts = o.Bounds, make([]uint64, len(o.Counts))
+	}
+	for i, n := range o.Counts {
+		h.Counts[i] += n
+	}
+	h.Sum += o.Sum
 }
 
 // Count is the number of observations.
@@ -59,8 +84,8 @@ func (h Histogram) Count() (n uint64) {
 	return n
 }
 
-// Quantile returns an upper bound in seconds for the share q (0 to 1) of
-// observations: the end of its bucket.
+// Quantile returns an upper bound for the share q (0 to 1) of observations: the
+// end of its bucket.
 func (h Histogram) Quantile(q float64) float64 {
 	rest := q * float64(h.Count())
 	for i, c := range h.Counts {
@@ -71,7 +96,9 @@ func (h Histogram) Quantile(q float64) float64 {
 	return h.Bounds[len(h.Bounds)-1]
 }
 
-func newStats() Stats { return Stats{Wait: newHistogram(), TTFT: newHistogram(), ITL: newHistogram()} }
+func newStats() Stats {
+	return Stats{Wait: newHistogram(), TTFT: newHistogram(), ITL: newHistogram(), Batch: newRowHistogram()}
+}
 
 // Stats returns a copy of the figures after the last iteration.
 func (e *Engine) Stats() Stats {
@@ -79,7 +106,7 @@ func (e *Engine) Stats() Stats {
 	defer e.mu.Unlock()
 	s := e.stats
 	s.Queued = len(e.queue)
-	for _, h := range []*Histogram{&s.Wait, &s.TTFT, &s.ITL} {
+	for _, h := range []*Histogram{&s.Wait, &s.TTFT, &s.ITL, &s.Batch} {
 		h.Counts = slices.Clone(h.Counts)
 	}
 	return s
@@ -93,13 +120,17 @@ func (e *Engine) publish() {
 	s := &e.stats
 	s.PagesFree, s.PagesCached, s.PagesUsed, s.PagesTotal = free, cached, total-free-cached, total
 	s.PageLen, s.MaxBatch = e.opts.PageLen, e.opts.MaxBatch
+	s.PageBytes, s.KVType = e.cache.PageBytes(), e.opts.KVType
 	s.PrefixLoaded = e.cache.Loaded()
 	s.Running, s.Preempted = len(e.running), len(e.preempted)
 	if len(e.batch) > 0 {
 		s.Iterations++
+		rows := 0
 		for _, p := range e.batch {
-			s.Rows += uint64(p.n + p.guesses)
+			rows += p.n + p.guesses
 		}
+		s.Rows += uint64(rows)
+		s.Batch.observe(float64(rows))
 	}
 }
 
@@ -110,9 +141,11 @@ func (e *Engine) observe(t *task, now time.Time) {
 	e.stats.Tokens++
 	t.account.served++
 	if t.last.IsZero() {
-		e.stats.TTFT.observe(now.Sub(t.arrived))
+		e.stats.TTFT.observe(now.Sub(t.arrived).Seconds())
+		t.times.Prefill = now.Sub(t.arrived) - t.times.Queue
 	} else {
-		e.stats.ITL.observe(now.Sub(t.last))
+		e.stats.ITL.observe(now.Sub(t.last).Seconds())
+		t.times.Decode += now.Sub(t.last)
 	}
 	t.last = now
 }

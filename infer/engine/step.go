@@ -36,6 +36,10 @@ func (p *pick) run() {
 	}()
 	req := &p.task.req
 	p.tokens = p.tokens[:0]
+	if req.Beam != nil {
+		p.rank(req)
+		return
+	}
 	for i := 0; ; i++ {
 		var tok Token
 		row := p.logits.Row(p.row + i)
@@ -52,18 +56,21 @@ func (p *pick) run() {
 	}
 }
 
-// step runs the batch. If the model panics, every part runs once more alone and
+// step runs the batch. If the model panics, every task runs once more alone and
 // without guesses: rows never mix, so the others get the same tokens, and the
 // culprit fails.
 func (e *Engine) step() {
 	if e.run(e.batch) == nil {
 		return
 	}
-	for i := range e.batch {
-		e.batch[i].guesses = 0
-		e.batch[i].task.guess.tokens = e.batch[i].task.guess.tokens[:0]
-		if err := e.run(e.batch[i : i+1]); err != nil {
-			e.drop(e.batch[i].task, err)
+	for from, to := 0, 0; from < len(e.batch); from = to {
+		t := e.batch[from].task
+		t.guess.tokens = t.guess.tokens[:0]
+		for ; to < len(e.batch) && e.batch[to].task == t; to++ {
+			e.batch[to].guesses = 0
+		}
+		if err := e.run(e.batch[from:to]); err != nil {
+			e.drop(t, err)
 		}
 	}
 }
@@ -80,29 +87,35 @@ func (e *Engine) run(parts []part) error {
 	if err != nil {
 		return err
 	}
-	n, row, prompts := 0, 0, false
+	n, row, read := 0, 0, 0
 	for _, p := range parts {
 		if p.want {
 			got := &e.picks[n]
 			got.task, got.logits, got.row, got.guesses = p.task, logits, row, p.task.guess.tokens[:p.guesses]
 			n, row = n+1, row+p.rows()
 		}
-		prompts = prompts || p.n > 1
+		if p.reads {
+			read += p.n
+		}
 	}
 	e.pool.Run(n, e.pickFn)
 	now := time.Now()
-	if !prompts {
-		e.cost.add(float64(len(e.ids)), now.Sub(begin).Seconds())
-	}
+	e.measure(len(e.ids)-read, read, now.Sub(begin).Seconds())
 	n = 0
 	for _, p := range parts {
-		e.advance(p.task, p.n)
+		e.advance(p.task, p.lane, p.n)
 		var got *pick
 		if p.want {
 			got = &e.picks[n]
 			n++
 		}
-		e.deliver(p, got, now)
+		switch last := len(p.task.lanes) - 1; {
+		case p.task.req.Beam == nil || !p.want:
+			e.deliver(p, got, now)
+		case p.lane == p.task.lanes[last]: // all of its logits are there
+			e.tell(p)
+			e.widen(p.task, e.picks[n-1-last:n], now)
+		}
 	}
 	return nil
 }
@@ -173,7 +186,7 @@ func (e *Engine) deliver(p part, got *pick, now time.Time) {
 	}
 	for i, tok := range got.tokens {
 		if i > 0 {
-			e.advance(t, 1) // the token before was guessed: it has gone through the model
+			e.advance(t, t.lane, 1) // the token before was guessed: it has gone through the model
 		}
 		t.ids = append(t.ids, tok.ID)
 		e.observe(t, now)
@@ -216,7 +229,7 @@ func (e *Engine) tell(p part) {
 
 // send hands a token to the reader; one with a Finish ends the task.
 func (e *Engine) send(t *task, tok Token) {
-	tok.Cached = t.cached
+	tok.Cached, tok.Times = t.cached, t.times
 	if tok.Finish != "" {
 		tok.Usage = t.usage()
 	}

@@ -55,8 +55,8 @@ func (p Params) Validate(vocab int) error {
 	return nil
 }
 
-// penalised reports whether any penalty is on.
-func (p *Params) penalised() bool {
+// Penalised reports whether any penalty is on.
+func (p *Params) Penalised() bool {
 	return p.repetition() != 1 || p.PresencePenalty != 0 || p.FrequencyPenalty != 0
 }
 

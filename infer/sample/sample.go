@@ -35,7 +35,7 @@ type Scratch struct {
 // New starts the sampler of one request. The params have been validated.
 func New(p Params, prompt []int32) *Sampler {
 	s := &Sampler{p: p, rng: *tensor.NewRNG(p.Seed), greedy: p.Temperature == 0}
-	if p.penalised() {
+	if p.Penalised() {
 		s.seen = map[int32]int{}
 		for _, id := range prompt {
 			s.seen[id] = 0

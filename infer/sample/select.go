@@ -111,6 +111,17 @@ type Alt struct {
 	Logprob float32
 }
 
+// Top returns the n most likely tokens of a row of raw logits [vocab], as
+// Logprobs does. The error is ErrNotFinite.
+func Top(logits []float32, n int, w *Scratch) ([]Alt, error) {
+	best, err := argmax(logits)
+	if err != nil {
+		return nil, err
+	}
+	_, top := Logprobs(logits, int32(best), n, w)
+	return top, nil
+}
+
 // Logprobs returns the log-probability of token id under a row of raw logits
 // [vocab], and the n most likely tokens, most likely first (lower id first
 // among equals); n may exceed the row. Only top is allocated.
