@@ -356,31 +356,16 @@ func (r *runner) decode(ctx context.Context, batch, n int) (float64, error) {
 // tokens. A small model may be done with one before another has begun: then it
 // is the whole time, from the first token to the last.
 func overlap(times [][]time.Time) (begin, end time.Time) {
-	first, last := times[0][0], times[0][len(times[0])-1]
-	begin, end = first, last
-	for _, t := range times[1:] {
-		from, to := t[0], t[len(t)-1]
-		begin, end = later(begin, from), earlier(end, to)
-		first, last = earlier(first, from), later(last, to)
+	var firsts, lasts []time.Time
+	for _, t := range times {
+		firsts, lasts = append(firsts, t[0]), append(lasts, t[len(t)-1])
 	}
+	order := time.Time.Compare
+	begin, end = slices.MaxFunc(firsts, order), slices.MinFunc(lasts, order)
 	if !end.After(begin) {
-		return first, last
+		return slices.MinFunc(firsts, order), slices.MaxFunc(lasts, order)
 	}
 	return begin, end
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 // printRows shows rows as a table in Markdown.

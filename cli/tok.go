@@ -33,11 +33,7 @@ func (e *env) tokEncodeCmd() *cobra.Command {
 			if patch != "" {
 				return e.printPatches(cmd, path, patch, pieces)
 			}
-			tok, err := loadTokenizer(path)
-			if err != nil {
-				return err
-			}
-			text, err := e.readText()
+			tok, text, err := e.tokenizerAndText(path)
 			if err != nil {
 				return err
 			}
@@ -54,6 +50,14 @@ func (e *env) tokEncodeCmd() *cobra.Command {
 	c.Flags().StringVar(&patch, "patch", "", "print bytes in groups, one a line, for models that read patches: `N` bytes each (MEGABYTE), or words (SpaceByte)")
 	oneOf(c, "patch", "8", "words")
 	return c
+}
+
+// tokenizerAndText reads what --tokenizer names, and standard input.
+func (e *env) tokenizerAndText(path string) (tok *tokenizer.Tokenizer, text string, err error) {
+	if tok, err = loadTokenizer(path); err == nil {
+		text, err = e.readText()
+	}
+	return tok, text, err
 }
 
 // readText reads standard input.
@@ -119,11 +123,7 @@ func (e *env) tokDecodeCmd() *cobra.Command {
 		Short: "Read ids on standard input, print the exact bytes of their text",
 		Args:  exactArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			tok, err := loadTokenizer(path)
-			if err != nil {
-				return err
-			}
-			text, err := e.readText()
+			tok, text, err := e.tokenizerAndText(path)
 			if err != nil {
 				return err
 			}

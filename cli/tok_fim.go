@@ -108,11 +108,7 @@ never falls into a character with its accents, a flag, a joined emoji or, with
 				return &usageError{fmt.Errorf("tok truncate: --keep is %q, want one of %s", keep, strings.Join(keeps(), ", "))}
 			}
 			o.Keep = []tokenizer.Keep{tokenizer.KeepHead, tokenizer.KeepTail, tokenizer.KeepEnds}[at]
-			tok, err := loadTokenizer(path)
-			if err != nil {
-				return err
-			}
-			text, err := e.readText()
+			tok, text, err := e.tokenizerAndText(path)
 			if err != nil {
 				return err
 			}

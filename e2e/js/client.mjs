@@ -24,6 +24,13 @@ const bread = {
   }],
 };
 
+// The same prompt a second time has the same counts, and is in the cache.
+function sameUsage(second, first) {
+  const counts = ({ prompt_tokens_details, ...rest }) => rest;
+  assert.deepEqual(counts(second), counts(first));
+  assert.ok(second.prompt_tokens_details.cached_tokens > 0, "nothing of the same prompt was cached");
+}
+
 const checks = {
   async "list and show models"() {
     const ids = [];
@@ -49,9 +56,7 @@ const checks = {
     const whole = await client.chat.completions.create(greedy);
     assert.equal(whole.choices[0].message.content, text, "streamed and whole text differ");
     assert.equal(whole.choices[0].finish_reason, finish);
-    const count = ({ prompt_tokens_details, ...counts }) => counts; // the second time the prompt is in the cache
-    assert.deepEqual(count(whole.usage), count(usage));
-    assert.ok(whole.usage.prompt_tokens_details.cached_tokens > 0, "nothing of the same prompt was cached");
+    sameUsage(whole.usage, usage);
     assert.match(whole._request_id, /^req_/);
   },
 
@@ -85,9 +90,7 @@ const checks = {
     }
     const whole = await client.completions.create({ model, prompt: ["a", "the"], max_tokens: 8, temperature: 0 });
     assert.deepEqual(whole.choices.map((c) => c.text), texts);
-    const count = ({ prompt_tokens_details, ...counts }) => counts; // the second time the prompt is in the cache
-    assert.deepEqual(count(whole.usage), count(usage));
-    assert.ok(whole.usage.prompt_tokens_details.cached_tokens > 0, "nothing of the same prompt was cached");
+    sameUsage(whole.usage, usage);
   },
 
   async "stop a stream and go on"() {
