@@ -35,20 +35,22 @@ func main() {
 
 const (
 	mostRows = 6
-	vecs     = 2 // vectors of eight columns in a panel
-	ahead    = 1024
+	vecs     = 2    // vectors of eight columns in a panel
+	ahead    = 2048 // bytes; at 1024 and 4096 weights from memory go by 5 to 15 % slower
 )
 
 // form is one kind of weights.
 type form interface {
 	name() string
 	record() int // bytes of a block of activations
+	bytes() int  // of a block of weights
 	groups() int // blocks of 32 k that share a head; 1: there is none
 	head() int   // bytes of that
+	masks() []Mem
+	held() int // vectors that serve more than once while weights are decoded
 	// start sets the sums of a block to zero or to a bias.
 	start(t *tile)
-	// multiply adds up the products of a block, scale adds them to t.c. Together
-	// they move t.w and t.x on to the next block.
+	// multiply adds up the products of a block, scale adds them to t.c.
 	multiply(t *tile)
 	scale(t *tile)
 }
@@ -65,7 +67,9 @@ type tile struct {
 	sum    [][vecs]reg.VecVirtual // of this block, by row
 	v      [vecs]reg.VecVirtual   // weights, then scales
 	a, tmp reg.VecVirtual
-	n      reg.Register // inner counter
+	kept   map[Mem]Op         // constants in registers
+	raw    [vecs]reg.Register // bytes of weights, to decode twice
+	high   [vecs]reg.Register // bits of a block above its nibbles
 	f      form
 }
 
@@ -75,7 +79,7 @@ func product(f form) {
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s sets or adds to c [rows, 16*panels] the product of rows <= %d of activations and panels of weights,", f.name(), mostRows),
 		fmt.Sprintf("%d*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.", 32*f.groups()))
-	t := tile{f: f, xs: Load(Param("xs"), GP64()), ldc: Load(Param("ldc"), GP64()), w: GP64(), head: GP64(), n: GP64()}
+	t := tile{f: f, xs: Load(Param("xs"), GP64()), ldc: Load(Param("ldc"), GP64()), w: GP64(), head: GP64()}
 	for i := range t.x {
 		t.x[i], t.c[i] = GP64(), GP64()
 	}
@@ -85,7 +89,7 @@ func product(f form) {
 	rows := Load(Param("rows"), GP64())
 	for r := mostRows; r > 1; r-- {
 		CMPQ(rows, U8(r))
-		JEQ(LabelRef(fmt.Sprintf("panel%d", r)))
+		JEQ(LabelRef(fmt.Sprintf("rows%d", r)))
 	}
 	for r := 1; r <= mostRows; r++ {
 		t.rows = r
@@ -124,9 +128,47 @@ func (t *tile) both(p [2]reg.Register, by int) {
 	}
 }
 
+// keep gives the registers that few rows leave to what else would be read from
+// memory for every vector of weights: constants first, then bytes of weights.
+func (t *tile) keep() {
+	left := 16 - vecs*t.rows - vecs - 2
+	t.kept = map[Mem]Op{}
+	constant := func(m Mem) {
+		if left > 0 {
+			r := YMM()
+			VMOVDQU(m, r)
+			t.kept[m] = r
+			left--
+		}
+	}
+	for _, m := range t.f.masks() {
+		constant(m)
+	}
+	t.raw, t.high = [vecs]reg.Register{}, [vecs]reg.Register{}
+	for i, to := range []*[vecs]reg.Register{&t.raw, &t.high} {
+		if i < t.f.held()/vecs && left >= vecs {
+			*to = [vecs]reg.Register{YMM(), YMM()}
+			left -= vecs
+		}
+	}
+	if len(t.kept) > 0 { // of 8 bits by 16: sums become integers of 32 bits
+		constant(ones())
+	}
+}
+
+// constant is m, or the register that keeps it.
+func (t *tile) constant(m Mem) Op {
+	if r, ok := t.kept[m]; ok {
+		return r
+	}
+	return m
+}
+
 // panels emits the loops over panels and blocks.
 func (t *tile) panels() {
 	f, blocks := t.f, GP64()
+	Label(t.label("rows"))
+	t.keep()
 	Label(t.label("panel"))
 	Load(Param("x"), t.x[0])
 	if t.rows > 3 {
@@ -180,6 +222,8 @@ func (t *tile) block() {
 	t.f.start(t)
 	t.f.multiply(t)
 	t.f.scale(t)
+	ADDQ(U32(uint32(t.f.bytes())), t.w)
+	t.both(t.x, t.f.record())
 }
 
 func (t *tile) zeroSums() {
@@ -188,15 +232,6 @@ func (t *tile) zeroSums() {
 			zero(s)
 		}
 	}
-}
-
-// loop emits n times body, which knows nothing of its turn.
-func (t *tile) loop(name string, n int, body func()) {
-	MOVQ(U32(uint32(n)), t.n)
-	Label(t.label(name))
-	body()
-	DECQ(t.n)
-	JNZ(LabelRef(t.label(name)))
 }
 
 // step emits sum += v*a for all rows, a the four bytes at disp.
@@ -214,15 +249,13 @@ func (t *tile) step(disp int, multiply, add func(a, b Op, to reg.VecVirtual)) {
 	}
 }
 
-// scaled emits c + sum * v * the activations' scale, into the sums; where
-// prepare is set it makes the sums 32-bit integers first.
-func (t *tile) scaled(disp int, prepare func(sum reg.VecVirtual)) {
+// scaled emits c + sum * v * the activations' scale, into the sums, which
+// prepare makes 32-bit integers first.
+func (t *tile) scaled(disp int, prepare func(t *tile, sum reg.VecVirtual)) {
 	for i := range t.rows {
 		VBROADCASTSS(t.X(i, disp), t.a)
 		for v, s := range t.sum[i] {
-			if prepare != nil {
-				prepare(s)
-			}
+			prepare(t, s)
 			VCVTDQ2PS(s, s)
 			VMULPS(t.v[v], t.a, t.tmp)
 			VFMADD213PS(t.C(i, v), t.tmp, s)

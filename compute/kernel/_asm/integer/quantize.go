@@ -95,7 +95,7 @@ func quantize16() {
 }
 
 func quantize8() {
-	rounding("round8", math.MaxInt8, record8, scale8, "round8 rounds blocks of 32 values to records of [32]int8, biases, their scale and their sum times that.", func(q *quantizer) {
+	rounding("round8", math.MaxInt8, eight{}.record(), scale8, "round8 rounds blocks of 32 values to records of [32]int8, biases, their scale and their sum times that.", func(q *quantizer) {
 		VPACKSSDW(q.x[1], q.x[0], q.x[0])
 		VPACKSSDW(q.x[3], q.x[2], q.x[2])
 		VPACKSSWB(q.x[2], q.x[0], q.x[0])
