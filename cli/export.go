@@ -78,6 +78,11 @@ func mixFlag(c *cobra.Command, p *string) {
 	})
 }
 
+// mixtureNames lists what --type takes, as people write it.
+func mixtureNames() []string {
+	return strings.Split(strings.ToLower(strings.Join(quant.MixtureNames(), " ")), " ")
+}
+
 // export writes what is asked for, and returns what it has written even if
 // something then goes wrong.
 func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
@@ -105,11 +110,6 @@ func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
 	if o.gguf != "" {
 		x, err := e.exportGGUF(l, l.model, o.gguf, mix)
 		if err != nil {
-// mixtureNames lists what --type takes, as people write it.
-func mixtureNames() []string {
-	return strings.Split(strings.ToLower(strings.Join(quant.MixtureNames(), " ")), " ")
-}
-
 			return done, err
 		}
 		done, weights = append(done, x), o.gguf
