@@ -67,6 +67,7 @@ type Request struct {
 	DraftMax  int      // tokens guessed at a time (speculation), at most; the engine's own when zero; negative: none
 	User      string   // who asks: the queue is fair between users
 	CacheSalt string   // prompts share their cached beginnings only with those of the same salt
+	Adapter   string   // name of the adapter that changes the model for this request; none
 	Echo      bool     // not for Messages: send the prompt back first, with logprobs if asked
 	Trace     bool     // the last delta says all that decided the answer; off
 }

@@ -11,6 +11,9 @@ var ErrBusy = errors.New("the queue is full; try again in a moment")
 // ErrNoTemplate says that a model cannot take messages.
 var ErrNoTemplate = errors.New("this is a base model without a chat template: it continues plain text and takes no messages")
 
+// ErrNoAdapter says that the adapter that a request asks for is not loaded.
+var ErrNoAdapter = errors.New("the adapter is not loaded")
+
 // ContextError says that a prompt does not fit the model's context.
 type ContextError struct {
 	Prompt  int // tokens in the prompt

@@ -43,7 +43,8 @@ type guess struct {
 	open   bool
 	done   int  // positions in that cache that hold the task's ids
 	kept   int  // pages of them that were kept for other requests
-	failed bool // the draft model broke on this task
+	off    bool // the draft model broke on this task, or does not pay
+	trial  int  // passes in which it guesses whether it seems to pay or not
 }
 
 // drafter is a small model that guesses for a large one.
@@ -54,6 +55,9 @@ type drafter struct {
 	pass   op.Pass
 	arena  tensor.Arena
 	cost   line    // seconds of a pass by rows
+	perRow mean    // seconds of reading a row
+	habit  rate    // how often it was right for all requests
+	asked  int     // requests that it could have guessed for
 	live   []*task // who wants a guess more
 	most   []int   // guesses wanted of each
 	fed    []*task // whose tokens are in the pass
@@ -129,24 +133,52 @@ func (e *Engine) guessFor(t *task, rows, decodes int) int {
 		return 0
 	}
 	if e.opts.Ngram > 0 {
-		if k := e.length(&g.rates[ownText], most, decodes, nil); k > 0 {
+		r := &g.rates[ownText]
+		k := e.length(r, most, decodes, nil, 0)
+		if k == 0 {
+			k = r.retry(most)
+		}
+		if k > 0 {
 			g.from = ownText
 			if g.tokens = lookup(g.tokens, t.ids, e.opts.Ngram, k); len(g.tokens) > 0 {
 				return len(g.tokens)
 			}
 		}
 	}
-	if d := e.drafter; d != nil && !g.failed {
+	if d := e.drafter; d != nil && !g.off {
 		if most = min(most, d.window-len(t.ids)); most <= 0 {
 			return 0
 		}
-		if k := e.length(&g.rates[draftModel], most, decodes, &d.cost); k > 0 {
+		if k := e.drafts(t, most, decodes); k > 0 {
 			g.from = draftModel
 			d.live, d.most = append(d.live, t), append(d.most, k)
 			return k
 		}
+		g.off = true
+		d.close(t)
 	}
 	return 0
+}
+
+// drafts is the number of tokens that the draft model shall guess for a task; 0:
+// none, for good.
+func (e *Engine) drafts(t *task, most, decodes int) int {
+	d, g := e.drafter, &t.guess
+	r := &g.rates[draftModel]
+	if r.prior == 0 { // it is new here
+		r.prior = d.habit.value()
+		if d.asked%tryOne == 0 {
+			g.trial = tryRounds
+		}
+		d.asked++
+	}
+	reading := float64(len(t.ids)-g.done-1) * float64(d.perRow) / float64(t.limit-len(t.ids))
+	k := e.length(r, most, decodes, &d.cost, reading)
+	if g.trial > 0 {
+		g.trial--
+		k = max(k, min(most, 2))
+	}
+	return k
 }
 
 // settle takes the verdict on a task's guesses: accepted of them were said.
@@ -160,7 +192,10 @@ func (e *Engine) settle(t *task, accepted int) {
 		return
 	}
 	g.tokens = g.tokens[:0]
-	g.rates[g.from].observe(accepted, drafted)
+	g.rates[g.from].observe(accepted, drafted, forget)
+	if g.from == draftModel {
+		e.drafter.habit.observe(accepted, drafted, forgetHabit)
+	}
 	e.mu.Lock()
 	e.stats.Drafts++
 	e.stats.Drafted += uint64(drafted)

@@ -15,7 +15,7 @@ func (d *drafter) run(o Options) (failures uint64) {
 		if recover() != nil {
 			failures = 1
 			for _, t := range d.fed {
-				t.guess.tokens, t.guess.failed = t.guess.tokens[:0], true
+				t.guess.tokens, t.guess.off = t.guess.tokens[:0], true
 			}
 		}
 		d.live, d.most = d.live[:0], d.most[:0]
@@ -27,8 +27,10 @@ func (d *drafter) run(o Options) (failures uint64) {
 		begin := time.Now()
 		d.forward()
 		d.pass.Pool.Run(len(d.rows), d.drawFn)
-		if len(d.ids) <= 2*len(d.rows) { // not while it reads a prompt
-			d.cost.add(float64(len(d.rows)), time.Since(begin).Seconds())
+		if took := time.Since(begin).Seconds(); len(d.ids) <= 2*len(d.rows) {
+			d.cost.add(float64(len(d.rows)), took)
+		} else { // it reads a prompt
+			d.perRow.add(took / float64(len(d.ids)))
 		}
 		d.sift()
 	}

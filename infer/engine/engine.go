@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 	"sync"
 
 	"weft/compute/kernel"
@@ -33,6 +34,8 @@ type Options struct {
 	Ngram    int         // longest run of tokens looked up in a request's own text, to guess what follows; off
 	DraftLen int         // tokens guessed at a time, at most; 8
 
+	MaxAdapters int // adapters that may be there at once (AddAdapter); none
+
 	NoPrefixCache bool           // compute every prompt whole, also what another request began with; off
 	PrefixDisk    kv.DiskOptions // where kept prefixes go when memory runs out, and at the end; nowhere
 
@@ -49,7 +52,7 @@ func (o Options) Validate() error {
 	for _, f := range []struct {
 		name string
 		got  int
-	}{{"Pages", o.Pages}, {"PageLen", o.PageLen}, {"MaxBatch", o.MaxBatch}, {"Chunk", o.Chunk}, {"Queue", o.Queue}, {"Ngram", o.Ngram}, {"DraftLen", o.DraftLen}} {
+	}{{"Pages", o.Pages}, {"PageLen", o.PageLen}, {"MaxBatch", o.MaxBatch}, {"Chunk", o.Chunk}, {"Queue", o.Queue}, {"Ngram", o.Ngram}, {"DraftLen", o.DraftLen}, {"MaxAdapters", o.MaxAdapters}} {
 		if f.got < 0 || f.got > maxOption {
 			return fmt.Errorf("engine: %s is %d, want 0 (the default) to %d", f.name, f.got, maxOption)
 		}
@@ -85,6 +88,8 @@ type Engine struct {
 	stats   Stats
 	stopped chan struct{}
 
+	adapters []*Adapter // oldest first
+
 	// What follows belongs to the loop's goroutine.
 	running   []*task // oldest first
 	preempted []*task // to be computed again, oldest first
@@ -99,6 +104,7 @@ type Engine struct {
 	arena     tensor.Arena
 	ids       []int32
 	rows      []int
+	heads     []op.Span // which tasks the rows to be sampled are of
 }
 
 // Open starts an engine for m and packs its weights for serving (nn.Freeze). It
@@ -126,6 +132,9 @@ func New(m model.Model, o Options) *Engine {
 func build(m model.Model, o Options) (*Engine, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
+	}
+	if o.MaxAdapters > 0 {
+		nn.Adapt(m)
 	}
 	nn.Freeze(m)
 	info := m.Info()
@@ -178,8 +187,8 @@ func (e *Engine) Window() int { return e.window }
 // Generate runs one request; each range over the result is a request of its
 // own. The last token carries Finish and Usage. Breaking off the range, or
 // cancelling ctx (the error is then ctx.Err()), frees all that the request
-// holds. Other errors: ErrBusy, ErrClosed, *ContextError, *chat.InputError, *ModelError,
-// sample.ErrNotFinite.
+// holds. Other errors: ErrBusy, ErrClosed, ErrAdapter, *ContextError, *chat.InputError,
+// *ModelError, sample.ErrNotFinite.
 func (e *Engine) Generate(ctx context.Context, r Request) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -211,6 +220,9 @@ func (e *Engine) submit(ctx context.Context, r Request) (*task, error) {
 	if e.closed {
 		return nil, ErrClosed
 	}
+	if a := r.Adapter; a != nil && (a.engine != e || a.leaving) {
+		return nil, ErrAdapter
+	}
 	t.account = e.account(r.Tenant)
 	if e.inside >= e.opts.MaxBatch+e.opts.Queue {
 		e.stats.Rejected++ // this one or the one it displaces
@@ -220,6 +232,9 @@ func (e *Engine) submit(ctx context.Context, r Request) (*task, error) {
 	}
 	e.inside++
 	t.account.inside++
+	if r.Adapter != nil {
+		r.Adapter.inside++
+	}
 	e.stats.PromptTokens += uint64(len(r.Prompt))
 	e.queue = append(e.queue, t)
 	e.work.Signal()
@@ -247,6 +262,7 @@ func (e *Engine) loop() {
 
 // turn is one iteration, which runs one pass.
 func (e *Engine) turn() {
+	e.dismiss()
 	e.reap()
 	e.admit()
 	e.plan()
@@ -265,12 +281,12 @@ func (e *Engine) free() {
 	}
 }
 
-// wait blocks until there is a request; it returns false when the engine is
-// closed and empty.
+// wait blocks until there is a request, or an adapter to let go; it returns
+// false when the engine is closed and empty.
 func (e *Engine) wait() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for e.inside == 0 {
+	for e.inside == 0 && !slices.ContainsFunc(e.adapters, (*Adapter).unused) {
 		if e.closed {
 			return false
 		}

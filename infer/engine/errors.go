@@ -10,6 +10,12 @@ import (
 // ErrBusy says that MaxBatch running and Queue waiting requests are there already.
 var ErrBusy = chat.ErrBusy
 
+// ErrAdapter says that an adapter is not, or no longer, the engine's.
+var ErrAdapter = chat.ErrNoAdapter
+
+// ErrAdapters says that there is no room for another adapter.
+var ErrAdapters = errors.New("engine: no room for another adapter")
+
 // ErrClosed says that the engine takes no more requests.
 var ErrClosed = errors.New("engine: closed")
 

@@ -48,6 +48,9 @@ func (e *Engine) account(tenant string) *account {
 func (e *Engine) leave(t *task) {
 	e.inside--
 	t.account.inside--
+	if t.req.Adapter != nil {
+		t.req.Adapter.inside--
+	}
 }
 
 // fairest is the place in the queue of the oldest request of the tenant that

@@ -9,24 +9,31 @@ import "math"
 // rate is how often the guesses of one source are right for one request.
 type rate struct {
 	right, tried float64 // of the guesses that were looked at, the newest weigh most
+	prior        float64 // what is believed at first; priorRate when zero
 	known        float64 // how far the prior is forgotten, 0 to 1
 	idle         int     // tokens said without a guess since it did not pay
 	wait         int     // tokens to say before the next try
 }
 
 // The first guesses are made as if priorTries had been tried, priorRate of
-// them right. A source that does not pay is tried again after firstWait
-// tokens, and each time that it still does not, after twice as many.
+// them right. Where a request's own text does not pay, it is tried again after
+// firstWait tokens, and each time that it still does not, after twice as many. A
+// draft model has to read all that was said meanwhile, so it is not tried again
+// for the same request, and for one request in tryOne whatever it did for others,
+// for tryRounds passes.
 const (
-	priorRate  = 0.7
-	priorTries = 2
-	forget     = 0.9 // weight that a round keeps in the next
-	firstWait  = 32
-	maxWait    = 1024
+	priorRate   = 0.7
+	priorTries  = 2
+	forget      = 0.9  // weight that a round keeps in the next
+	forgetHabit = 0.99 // the same among the rounds of all requests
+	firstWait   = 32
+	maxWait     = 1024
+	tryOne      = 16
+	tryRounds   = 6
 )
 
 // observe takes in a round: guesses behind a wrong one say nothing.
-func (r *rate) observe(accepted, drafted int) {
+func (r *rate) observe(accepted, drafted int, forget float64) {
 	tried := accepted
 	if accepted < drafted {
 		tried++
@@ -37,8 +44,21 @@ func (r *rate) observe(accepted, drafted int) {
 }
 
 func (r *rate) value() float64 {
-	prior := priorTries * (1 - r.known)
-	return (r.right + priorRate*prior) / (r.tried + prior)
+	weight, prior := priorTries*(1-r.known), r.prior
+	if prior == 0 {
+		prior = priorRate
+	}
+	return (r.right + prior*weight) / (r.tried + weight)
+}
+
+// retry is the number of guesses to make, most at most, when they do not seem to
+// pay: now and then a few.
+func (r *rate) retry(most int) int {
+	if r.idle++; r.idle < max(r.wait, firstWait) {
+		return 0
+	}
+	r.idle, r.wait = 0, min(2*max(r.wait, firstWait), maxWait)
+	return min(most, 2)
 }
 
 // expected is the number of tokens that a round of k guesses says when each is
@@ -51,34 +71,34 @@ func expected(a float64, k int) float64 {
 }
 
 // length is the number of guesses, at most most, that gain most: tokens said
-// per unit of time, against none. It is 0 when no number gains anything, but
-// for a try now and then. All decoding tasks are taken to guess as many; the
-// draft model, if any, needs a pass for each.
-func (e *Engine) length(r *rate, most, decodes int, draft *line) int {
+// per unit of time, against none; 0 when no number gains anything, a few when
+// nothing is measured yet. All decoding tasks are taken to guess as many. A draft
+// model, if any, needs a pass for each, and so many seconds per token said to read
+// what it has not read.
+func (e *Engine) length(r *rate, most, decodes int, draft *line, reading float64) int {
 	if e.opts.alwaysDraft {
 		return most
 	}
 	a, rows := r.value(), float64(decodes)
 	plain := e.cost.at(rows)
+	if plain == 0 {
+		return min(most, 2)
+	}
 	best, gain := 0, 1.0
 	for k := 1; k <= most; k++ {
-		cost := e.cost.at(rows * float64(1+k))
+		said := expected(a, k)
+		cost := e.cost.at(rows*float64(1+k)) + said*reading
 		if draft != nil {
 			cost += float64(k) * draft.at(rows)
 		}
-		if g := expected(a, k) * plain / cost; g > gain {
+		if g := said * plain / cost; g > gain {
 			best, gain = k, g
 		}
 	}
-	if best > 0 || plain == 0 { // nothing is measured yet
+	if best > 0 {
 		r.idle, r.wait = 0, firstWait
-		return max(best, min(most, 2))
 	}
-	if r.idle++; r.idle < max(r.wait, firstWait) {
-		return 0
-	}
-	r.idle, r.wait = 0, min(2*max(r.wait, firstWait), maxWait)
-	return min(most, 2)
+	return best
 }
 
 // patience is how much longer a pass may take for each prompt that is read in

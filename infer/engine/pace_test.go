@@ -3,6 +3,9 @@ package engine
 import (
 	"math"
 	"testing"
+	"time"
+
+	"weft/compute/op"
 )
 
 // TestExpected: the tokens of a round (spec: 2.77 at 0.7 and four guesses).
@@ -49,37 +52,93 @@ func TestLength(t *testing.T) {
 	}
 	var good, bad rate
 	for range 20 {
-		good.observe(8, 8)
-		bad.observe(0, 8)
+		good.observe(8, 8, forget)
+		bad.observe(0, 8, forget)
 	}
-	if k := e.length(&good, 8, 1, nil); k != 8 {
+	if k := e.length(&good, 8, 1, nil, 0); k != 8 {
 		t.Errorf("right every time: %d guesses, want 8", k)
 	}
-	if k := e.length(&good, 8, 1, &draft); k < 6 {
+	if k := e.length(&good, 8, 1, &draft, 0); k < 6 {
 		t.Errorf("right every time, at a tenth of the cost: %d guesses", k)
 	}
 	tries := 0
 	for range 1000 {
-		if k := e.length(&bad, 8, 1, &draft); k > 0 {
+		k := e.length(&bad, 8, 1, nil, 0)
+		if k == 0 {
+			k = bad.retry(8)
+		}
+		if k > 0 {
 			tries++
-			bad.observe(0, k)
+			bad.observe(0, k, forget)
 		}
 	}
 	if tries < 3 || tries > 8 {
 		t.Errorf("%d tries in 1000 tokens of guesses that are never right", tries)
 	}
 	for range 20 {
-		bad.observe(2, 2)
+		bad.observe(2, 2, forget)
 	}
-	if k := e.length(&bad, 8, 1, &draft); k == 0 {
+	if k := e.length(&bad, 8, 1, &draft, 0); k == 0 {
 		t.Error("guesses that have become right are not made")
+	}
+	if k := e.length(&good, 8, 1, &draft, 0.01); k != 0 {
+		t.Errorf("%d guesses of a draft model that takes as long to read what was said as the model to say it", k)
 	}
 	// A batch that is bound by arithmetic: every row costs as much as the first.
 	for i := range 500 {
 		rows := float64(1 + i%200)
 		e.cost.add(rows, 0.010*rows)
 	}
-	if k := e.length(&rate{}, 8, 16, nil); k != 0 {
+	if k := e.length(&rate{}, 8, 16, nil, 0); k != 0 {
 		t.Errorf("rows at full price: %d guesses, want none", k)
+	}
+}
+
+// TestDraftModelThatDoesNotPay: a model as large as the target is given up after
+// a trial, its pages come back, and later requests are hardly bothered with it.
+func TestDraftModelThatDoesNotPay(t *testing.T) {
+	e, err := build(tiny(), Options{Draft: spy{odd(), func(*op.Pass, []int32) { time.Sleep(2 * time.Millisecond) }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.free()
+	for range 8 {
+		if _, err := e.submit(t.Context(), Request{Prompt: []int32{1, 2, 3}, MaxTokens: 60, Logprobs: -1}); err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; e.inside > 0; i++ {
+			e.turn()
+			if free, cached, total := e.drafter.cache.Pages(); i == 30 && free+cached != total {
+				t.Errorf("%d pages of a model that does not pay are held", total-free-cached)
+			}
+		}
+	}
+	if s := e.Stats(); s.Drafts > 2*tryRounds {
+		t.Errorf("%d passes with guesses in 480 tokens, want a trial", s.Drafts)
+	}
+}
+
+// TestPromptsGetTheirShare: the rows of prompts in a pass follow from what rows
+// and passes take: less than twice the time for one prompt, more where more wait,
+// Chunk where nobody else does or nothing is known.
+func TestPromptsGetTheirShare(t *testing.T) {
+	e := &Engine{opts: Options{Chunk: 256}}
+	if n := e.promptRows(8, 1); n != 248 {
+		t.Errorf("nothing measured: %d rows, want the rest of 256", n)
+	}
+	for range 50 {
+		e.measure(8, 0, 0.032)
+		e.measure(8, 10, 0.032+10*0.002)
+	}
+	for _, tc := range []struct{ others, prompts, want int }{{8, 1, 12}, {8, 4, 48}, {0, 1, 256}, {250, 1, 6}} {
+		if n := e.promptRows(tc.others, tc.prompts); n < tc.want-1 || n > tc.want {
+			t.Errorf("%d prompts beside %d others: %d rows, want %d", tc.prompts, tc.others, n, tc.want)
+		}
+	}
+	for range 50 { // rows so slow that not one fits
+		e.measure(8, 1, 1)
+	}
+	if n := e.promptRows(8, 1); n != 1 {
+		t.Errorf("slow rows: %d, want 1", n)
 	}
 }

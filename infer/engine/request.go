@@ -20,6 +20,7 @@ type Request struct {
 	DraftLen       int           // tokens guessed at a time, at most; 0: as the engine does, negative: none
 	Tenant         string        // whose request it is: the queue is fair between tenants; ""
 	Salt           string        // prefixes are shared only between requests of the same salt; ""
+	Adapter        *Adapter      // what changes the model for it, of AddAdapter; nothing
 	Beam           *Beam         // search for the likeliest answers instead of saying one token by token; none
 }
 
@@ -111,7 +112,8 @@ type task struct {
 	told  int      // prompt tokens sent (PromptLogprobs)
 	ended []ending // of a beam search: the best so far, the best first
 
-	cached int // prompt tokens that were there at the first admission
+	shared string // see space
+	cached int    // prompt tokens that were there at the first admission
 	guess  guess
 
 	arrived time.Time
@@ -120,7 +122,7 @@ type task struct {
 }
 
 func newTask(ctx context.Context, r Request, window int) *task {
-	t := &task{ctx: ctx, req: r, lane: &lane{ids: append([]int32(nil), r.Prompt...)}, arrived: time.Now()}
+	t := &task{ctx: ctx, req: r, lane: &lane{ids: append([]int32(nil), r.Prompt...)}, shared: r.Adapter.space(r.Salt), arrived: time.Now()}
 	t.lanes = []*lane{t.lane}
 	t.sampler = sample.New(r.Params, t.ids)
 	t.stream.ready = make(chan struct{}, 1)
@@ -156,8 +158,8 @@ func (t *task) decodes() bool {
 	return true
 }
 
-// space is what a request shares prefixes within.
-func (t *task) space() string { return t.req.Salt }
+// space is what a request shares prefixes within: its salt and its adapter.
+func (t *task) space() string { return t.shared }
 
 // known is the tokens of a lane that may come from the prefix cache: not the
 // last, whose logits are wanted, and no prompt token that is still to be scored.

@@ -16,6 +16,9 @@ type Stats struct {
 	PageBytes                        int           // memory of a page
 	KVType                           kernel.KVType // how it keeps keys and values
 
+	MaxAdapters int            // see Options
+	Adapters    []AdapterStats // oldest first
+
 	Iterations, Rows     uint64 // passes, and token rows computed in them, recomputed ones too
 	PromptTokens, Tokens uint64 // prompt tokens of requests taken in; tokens generated
 	Finished, Cancelled  uint64 // requests that ended so
@@ -105,7 +108,7 @@ func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.stats
-	s.Queued = len(e.queue)
+	s.Queued, s.Adapters = len(e.queue), e.adapterStats()
 	for _, h := range []*Histogram{&s.Wait, &s.TTFT, &s.ITL, &s.Batch} {
 		h.Counts = slices.Clone(h.Counts)
 	}
@@ -119,10 +122,11 @@ func (e *Engine) publish() {
 	defer e.mu.Unlock()
 	s := &e.stats
 	s.PagesFree, s.PagesCached, s.PagesUsed, s.PagesTotal = free, cached, total-free-cached, total
-	s.PageLen, s.MaxBatch = e.opts.PageLen, e.opts.MaxBatch
+	s.PageLen, s.MaxBatch, s.MaxAdapters = e.opts.PageLen, e.opts.MaxBatch, e.opts.MaxAdapters
 	s.PageBytes, s.KVType = e.cache.PageBytes(), e.opts.KVType
 	s.PrefixLoaded = e.cache.Loaded()
 	s.Running, s.Preempted = len(e.running), len(e.preempted)
+	e.countAdapters()
 	if len(e.batch) > 0 {
 		s.Iterations++
 		rows := 0

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"weft/compute/op"
 	"weft/compute/par"
 	"weft/compute/tensor"
 	"weft/infer/sample"
@@ -141,7 +142,16 @@ func (e *Engine) forward(parts []part) (logits *tensor.Tensor, err error) {
 	if len(e.rows) < hidden.Rows {
 		hidden = e.pass.Gather(hidden, e.rows)
 	}
-	return e.model.Logits(&e.pass, hidden), nil
+	return e.project(hidden, e.heads), nil
+}
+
+// project gives the logits of some hidden rows, which spans describe: an adapter
+// may change the head too.
+func (e *Engine) project(hidden *tensor.Tensor, spans []op.Span) *tensor.Tensor {
+	all := e.pass.Spans
+	defer func() { e.pass.Spans = all }()
+	e.pass.Spans = spans
+	return e.model.Logits(&e.pass, hidden)
 }
 
 // modelError wraps what a model panicked with.
@@ -165,7 +175,8 @@ func (e *Engine) scorePrompt(p *part, hidden *tensor.Tensor, row int) {
 		n := min(promptRows, to-from)
 		mark := e.arena.Mark()
 		at := (row + from - t.done) * hidden.Cols
-		logits := e.model.Logits(&e.pass, tensor.From(n, hidden.Cols, hidden.Data[at:at+n*hidden.Cols]))
+		logits := e.project(tensor.From(n, hidden.Cols, hidden.Data[at:at+n*hidden.Cols]),
+			[]op.Span{{Seq: t.seq, Len: n, Pos: from, Adapter: t.req.Adapter.changes()}})
 		base := len(p.told)
 		p.told = slices.Grow(p.told, n)[:base+n]
 		e.pool.Run(n, func(i int) {
