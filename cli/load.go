@@ -47,6 +47,8 @@ With --concurrency so many users ask, each again when answered (closed loop). Wi
 --rate requests come at random, answered or not (open loop, Poisson); times then
 count from when a request was due, so that a server that stalls cannot hide it.
 Several values, or --sweep, find the knee, after which more load brings little.
+With --late-prompt a long prompt comes once while all users are being answered:
+the report compares the time between their tokens before and meanwhile.
 
 Prompts are random words; how many make a token is asked of the server first. A
 server that knows the same prompts from an earlier run may have them cached: give
@@ -62,12 +64,14 @@ measured so far.`,
 	f.Float64SliceVar(&l.o.Rates, "rate", nil, "requests per second, one step each")
 	f.BoolVar(&l.o.Sweep, "sweep", false, "go on doubling the last load until that brings less than 5 % more")
 	f.IntVar(&l.o.InFlight, "max-in-flight", 0, "with --rate: most requests in flight, others wait here (default: no limit)")
-	f.IntVar(&l.o.Requests, "requests", 0, "requests per step (default 64, or 8 per request in flight)")
+	f.IntVar(&l.o.Requests, "requests", 0, "requests per step (default 64, or 8 per request in flight; 1 with --late-prompt)")
 	f.DurationVar(&l.o.Duration, "duration", 0, "time per step after which no request begins (default: none)")
 	f.StringVar(&l.prompt, "prompt-tokens", "128", "length of prompts: 128, 64-512, or a mix as 128:3,1024:1")
 	f.StringVar(&l.output, "output-tokens", "64", "length of answers, alike")
 	f.IntVar(&l.o.PrefixTokens, "prefix-tokens", 0, "tokens of a shared beginning in front of every prompt")
 	f.IntVar(&l.o.Prefixes, "prefixes", 1, "how many different shared beginnings there are")
+	f.IntVar(&l.o.LateTokens, "late-prompt", 0, "tokens of one more prompt that comes amid --concurrency users who are being answered")
+	f.DurationVar(&l.o.LateAfter, "late-after", 0, "how long after the last of them got the first text (default 5s)")
 	f.Uint64Var(&l.o.Seed, "seed", 1, "of prompts and arrivals")
 	f.DurationVar(&l.o.TTFT, "slo-ttft", 0, "a good request has its first token by then (default: any)")
 	f.DurationVar(&l.o.ITL, "slo-itl", 0, "and a token this often on average (default: any)")
@@ -168,12 +172,12 @@ func (l *loading) chooseModel(ctx context.Context) error {
 // serveHere offers a model on a free port of this machine.
 func (l *loading) serveHere(ctx context.Context, arg string) (stop func(), err error) {
 	pool := l.env.pool()
-	m, end, err := openModel(arg, pool, l.serve.engine)
+	models, _, end, err := l.serve.models(ctx, []string{arg}, pool)
 	if err != nil {
 		pool.Close()
 		return nil, err
 	}
-	h, err := server.New(server.Options{Models: []server.Model{m}, Log: l.env.accessLog()})
+	h, err := server.New(server.Options{Models: models, Log: l.env.accessLog()})
 	if err == nil {
 		var ln net.Listener
 		if ln, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {

@@ -39,6 +39,9 @@ func loadWith(arg string, read func(fs.FS) (model.Model, error)) (*loaded, error
 	if err != nil {
 		return nil, err
 	}
+	if err := mustFit(l); err != nil {
+		return nil, err
+	}
 	if l.model, err = read(l.files); err != nil {
 		return nil, hintFiles(err)
 	}

@@ -139,7 +139,7 @@ func (e *env) root() *cobra.Command {
 	f.BoolVarP(&e.verbose, "verbose", "v", false, "log debug detail to standard error")
 	root.AddGroup(&cobra.Group{ID: "life", Title: "The life of a model:"}, &cobra.Group{ID: "look", Title: "Look and measure:"})
 	for _, c := range []*cobra.Command{
-		e.upCmd(), e.tourCmd(), e.worldCmd(), e.tokCmd(), e.trainCmd(), e.tuneCmd(), e.quantizeCmd(), e.importCmd(), e.exportCmd(), e.pullCmd(), e.runCmd(), e.chatCmd(), e.serveCmd(),
+		e.upCmd(), e.tourCmd(), e.worldCmd(), e.tokCmd(), e.trainCmd(), e.tuneCmd(), e.quantizeCmd(), e.importCmd(), e.exportCmd(), e.pullCmd(), e.runCmd(), e.chatCmd(), e.serveCmd(), e.replayCmd(),
 	} {
 		c.GroupID = "life"
 		root.AddCommand(c)

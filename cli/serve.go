@@ -16,8 +16,10 @@ import (
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
 
+	"weft/chat"
 	"weft/compute/par"
 	"weft/infer/engine"
+	"weft/llm/registry"
 	"weft/server"
 	"weft/web"
 )
@@ -28,6 +30,8 @@ type serving struct {
 	origins   []string
 	runs      string // folder that the training page looks into
 	deadline  time.Duration
+	memory    string        // for all models together; no bound
+	idle      time.Duration // without a request, until a model is unloaded; never
 	engine    engineOptions
 
 	nextPort bool // the port was not chosen: another will do when it is in use
@@ -44,6 +48,8 @@ func (s *serving) register(c *cobra.Command) {
 	f.StringSliceVar(&s.origins, "origin", nil, "web `origin` whose pages may call the API, as https://name:port; may be given several times")
 	f.StringVar(&s.runs, "runs", "out", "folder whose training runs the page shows, live")
 	f.DurationVar(&s.deadline, "deadline", 0, "longest time a request may take, waiting included; later it ends with 504 (default: none)")
+	f.StringVar(&s.memory, "memory", "", "memory that all models may take, as 8GB; then each is loaded when it is first asked for, and the longest unused make room (default: all are loaded at once and stay)")
+	f.DurationVar(&s.idle, "idle-unload", 0, "unload a model after so long without a request, and load it when it is asked for again (default: never)")
 	engineFlags(c, &s.engine)
 }
 
@@ -92,9 +98,18 @@ func nextListener(addr string) net.Listener {
 func (e *env) serveCmd() *cobra.Command {
 	var s serving
 	c := &cobra.Command{
-		Use:               "serve MODEL...",
-		Short:             "Serve models over an OpenAI-compatible API, with a chat page",
-		Example:           "  weft serve out/chat --addr 127.0.0.1:8080\n  curl -N localhost:8080/v1/completions -d '{\"prompt\":\"Once\",\"stream\":true}'",
+		Use:   "serve [NAME=]MODEL...",
+		Short: "Serve models over an OpenAI-compatible API, with a chat page",
+		Long: `Serve offers models by name: that of their folder or file, or the NAME given.
+All are loaded at once and stay, unless --memory or --idle-unload is given: then a
+model is loaded when it is first asked for, while its requests wait; a model that
+runs is never unloaded; one that could never fit is refused now, with what would.
+
+A response carries a manifest of all that decided its tokens (hashes of weights,
+tokenizer and template, sampling, seed, build) if the request has the header
+X-Weft-Manifest: 1. weft replay computes it again and compares.`,
+		Example: "  weft serve out/chat --addr 127.0.0.1:8080\n  curl -N localhost:8080/v1/completions -d '{\"prompt\":\"Once\",\"stream\":true}'\n" +
+			"  weft serve out/chat small=tiny-s big.gguf --memory 8GB --idle-unload 10m",
 		Args:              atLeastArgs("MODEL"),
 		ValidArgsFunction: modelArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -117,16 +132,14 @@ func (e *env) serve(ctx context.Context, names []string, s serving) error {
 
 	pool := e.pool()
 	defer pool.Close()
-	var models []server.Model
-	for _, name := range names {
-		m, stop, err := openModel(name, pool, s.engine)
-		if err != nil {
-			return err
-		}
-		defer stop()
-		models = append(models, m)
+	models, budget, stop, err := s.models(ctx, names, pool)
+	if err != nil {
+		return err
 	}
-	h, err := server.New(server.Options{Models: models, Key: s.key, Origins: s.origins, Page: web.FS, Runs: pageRuns(s.runs), Log: e.accessLog(), Deadline: s.deadline})
+	defer stop()
+	h, err := server.New(server.Options{
+		Models: models, Key: s.key, Origins: s.origins, Page: web.FS, Runs: pageRuns(s.runs), Log: e.accessLog(), Deadline: s.deadline, Memory: budget,
+	})
 	if err != nil {
 		return err
 	}
@@ -141,20 +154,52 @@ func (e *env) serve(ctx context.Context, names []string, s serving) error {
 	return h.Serve(ctx, ln)
 }
 
-// openModel brings one model to life for the server.
-func openModel(name string, pool *par.Pool, o engineOptions) (m server.Model, stop func(), err error) {
-	l, err := loadModel(name)
-	if err != nil {
-		return m, nil, err
+// models are what the server has: loaded, or to be loaded when they are asked for
+// within a budget of memory. stop unloads them.
+func (s *serving) models(ctx context.Context, args []string, pool *par.Pool) (models []server.Model, budget int64, stop func(), err error) {
+	lazy := s.memory != "" || s.idle > 0
+	if budget, err = s.budget(); err != nil {
+		return nil, 0, nil, err
 	}
-	facade, eng, err := l.live(pool, o)
+	all, err := offers(args, pool, s.engine, lazy, budget)
 	if err != nil {
-		return m, nil, err
+		return nil, 0, nil, err
 	}
-	return server.Model{
-		ID: l.name, Model: facade, Context: eng.Window(), Created: created(name), About: l.about(),
-		Stats: func() server.Stats { return engineStats(eng.Stats()) },
-	}, eng.Close, nil
+	var entries []registry.Entry
+	for _, f := range all {
+		entries = append(entries, f.entry())
+	}
+	reg, err := registry.New(entries, registry.Options{Memory: budget, Idle: s.idle, Queue: s.engine.Queue})
+	if err != nil {
+		return nil, 0, nil, &usageError{err}
+	}
+	before := int64(-1) // leaves the limit as it is
+	if budget > 0 {
+		before = debug.SetMemoryLimit(budget) // garbage counts too: the collector works harder near it
+	}
+	stop = func() {
+		reg.Close()
+		debug.SetMemoryLimit(before)
+	}
+	for i, m := range reg.Models() {
+		if !lazy {
+			if err := m.Load(ctx); err != nil {
+				stop()
+				return nil, 0, nil, cause(err)
+			}
+		}
+		models = append(models, all[i].model(m))
+	}
+	return models, budget, stop, nil
+}
+
+// cause is the error behind what a client would be told.
+func cause(err error) error {
+	var away *chat.UnavailableError
+	if errors.As(err, &away) && away.Err != nil {
+		return away.Err
+	}
+	return err
 }
 
 // address is what a client needs to know; with --json it is printed as one line.
@@ -222,7 +267,8 @@ func engineStats(s engine.Stats) server.Stats {
 		Running: s.Running, Waiting: s.Queued + s.Preempted,
 		PagesFree: s.PagesFree, PagesUsed: s.PagesUsed, PagesCached: s.PagesCached, PagesTotal: s.PagesTotal,
 		Preemptions: s.Preemptions, PrefixQueries: s.PrefixQueries, PrefixHits: s.PrefixHits,
-		Drafts: s.Drafts, Drafted: s.Drafted, Accepted: s.Accepted,
+		PrefixLoaded: s.PrefixLoaded, Drafts: s.Drafts, Drafted: s.Drafted, Accepted: s.Accepted,
+		PageLen: s.PageLen, CacheType: s.KVType.String(), Batch: server.Histogram(s.Batch),
 	}
 }
 

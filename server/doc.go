@@ -7,7 +7,12 @@
 //	                                                                      |
 //	response <- encode (one JSON body, or "data: {...}" events) <- chat.Delta stream
 //
-// It sees models only as chat.Model, engines only as a Stats function and
+// A request with the header X-Weft-Manifest: 1 gets a response with the field
+// weft_manifest (in a stream, in the last chunk): all that decided its tokens, and
+// the tokens; see chat.Manifest.
+//
+// It sees models only as chat.Model, engines only as a Stats function, whether a
+// model is in memory only as a Status function, and
 // training only as Runs. It knows no tokenizer, template, cache page or weight,
 // and reads no file of a run.
 //

@@ -302,7 +302,8 @@ func (r *Records) read(f io.ReaderAt, size int64, name string, from int64, point
 			return nil
 		}
 	}
-	in := bufio.NewReaderSize(io.NewSectionReader(f, from, maxRead), maxLine)
+	rest := min(size-from, maxRead)
+	in := bufio.NewReaderSize(io.NewSectionReader(f, from, rest), int(min(rest+1, maxLine)))
 	p := newPicker(f, size, points)
 	for r.Next = from; len(r.Lines) < maxRecords; {
 		line, err := in.ReadSlice('\n')

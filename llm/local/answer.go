@@ -5,6 +5,7 @@ import (
 
 	"weft/chat"
 	"weft/infer/engine"
+	"weft/infer/sample"
 	"weft/text/template"
 )
 
@@ -19,6 +20,10 @@ type answer struct {
 	cached int  // prompt tokens found in the cache
 	inside bool // text stands in front of the next token
 	turn   turn
+	times  chat.Times // up to the newest token
+
+	identity *chat.Identity // nil: no trace is wanted
+	trace    chat.Trace     // all but its end
 }
 
 // tail is how many tokens at the end of a prompt are looked at to see whether
@@ -27,8 +32,12 @@ const tail = 16
 
 // newAnswer prepares the answer to r. An echo without log-probabilities is
 // known at once; it leaves with the first token, when r is known to be sound.
-func (m *Model) newAnswer(r chat.Request, prompt []int32, added int) *answer {
+func (m *Model) newAnswer(r chat.Request, e engine.Request, added int) *answer {
+	prompt := e.Prompt
 	a := &answer{model: m, req: r, prompt: prompt, skip: added, out: writer{stops: r.Stop}}
+	if r.Trace {
+		a.trace = chat.Trace{Prompt: prompt, Sampling: settled(e.Params), Stop: e.Stop, Tokens: []int32{}}
+	}
 	if len(r.Messages) > 0 {
 		end := m.tok.Decode(prompt[max(0, len(prompt)-tail):])
 		a.turn.parse = m.tmpl.Parser(m.tok, template.ParseOptions{Tools: r.Tools, Prompt: end})
@@ -47,7 +56,7 @@ func (m *Model) newAnswer(r chat.Request, prompt []int32, added int) *answer {
 
 // token takes one token; ended says that the delta is the last.
 func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
-	a.cached = t.Cached
+	a.cached, a.times = t.Cached, t.Times
 	if t.Prompt {
 		a.promptToken(t)
 	} else {
@@ -65,6 +74,7 @@ func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
 		d.Reasoning += rest
 		d.Finish = a.finish(chat.FinishStop)
 		d.Usage = &chat.Usage{PromptTokens: len(a.prompt), CachedTokens: a.cached, CompletionTokens: a.made, ReasoningTokens: a.turn.thought}
+		a.close(&d)
 		return d, true
 	}
 	if t.Finish == "" {
@@ -79,7 +89,29 @@ func (a *answer) token(t engine.Token) (d chat.Delta, ended bool) {
 	if d.Usage != nil {
 		d.Usage.ReasoningTokens = a.turn.thought
 	}
+	a.close(&d)
 	return d, true
+}
+
+// close adds to the last delta what is said there alone.
+func (a *answer) close(d *chat.Delta) {
+	d.Times = &a.times
+	if a.identity != nil {
+		a.trace.Finish = d.Finish
+		d.Trace, d.Identity = &a.trace, a.identity
+	}
+}
+
+// settled is a Sampling with nothing left to a default.
+func settled(p sample.Params) chat.Settled {
+	s := chat.Settled{
+		Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, MinP: p.MinP, RepetitionPenalty: p.RepetitionPenalty,
+		PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty, Seed: int64(p.Seed), LogitBias: p.LogitBias,
+	}
+	if s.RepetitionPenalty == 0 { // off
+		s.RepetitionPenalty = 1
+	}
+	return s
 }
 
 // finish is the reason to give: an answer that ended by itself after a call
@@ -110,6 +142,9 @@ func (a *answer) newToken(t engine.Token) {
 		a.out.begin()
 	}
 	a.made++
+	if a.identity != nil {
+		a.trace.Tokens = append(a.trace.Tokens, t.ID)
+	}
 	special := a.model.tok.IsSpecial(t.ID)
 	switch {
 	case t.Finish == engine.Stop:

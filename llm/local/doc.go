@@ -7,5 +7,8 @@
 //	ids      -------------/                       \  \ stop strings end it here
 //	                                  reasoning and tool calls, told apart by the template's parser
 //
+// It also keeps the trace of an answer for whoever asks (chat.Request.Trace), and
+// computes an answer again from its trace (Replay).
+//
 // It knows no weights, cache or scheduling, and no wire format.
 package local

@@ -38,6 +38,8 @@ type Model struct {
 	eng  Engine
 	info model.Info
 	ends []int32 // ids that end a text of this model
+
+	identify func() (chat.Identity, error) // nil: nobody can say
 }
 
 // New puts a Model together. tmpl is nil for a base model, which continues
@@ -64,6 +66,10 @@ func New(tok Tokenizer, tmpl *template.Template, eng Engine, info model.Info) *M
 	return m
 }
 
+// SetIdentity says how to find out what the model is, for requests with Trace.
+// Call it before the first request.
+func (m *Model) SetIdentity(find func() (chat.Identity, error)) { m.identify = find }
+
 // Info describes the model in numbers.
 func (m *Model) Info() model.Info { return m.info }
 
@@ -75,7 +81,8 @@ func (m *Model) Template() *template.Template { return m.tmpl }
 // only, never in an echo or in reasoning; the first one to be complete ends the
 // text. In an answer to messages, what the template's family of models marks as
 // reasoning comes apart; with tools, what it marks as a call and is one comes as
-// a chat.ToolCall, and what is not one stays text.
+// a chat.ToolCall, and what is not one stays text. With Trace, the last delta says
+// what decided the answer.
 func (m *Model) Generate(ctx context.Context, r chat.Request) iter.Seq2[chat.Delta, error] {
 	return func(yield func(chat.Delta, error) bool) {
 		req, added, err := m.request(r)
@@ -83,7 +90,11 @@ func (m *Model) Generate(ctx context.Context, r chat.Request) iter.Seq2[chat.Del
 			yield(chat.Delta{}, err)
 			return
 		}
-		a := m.newAnswer(r, req.Prompt, added)
+		a := m.newAnswer(r, req, added)
+		if a.identity, err = m.identity(r); err != nil {
+			yield(chat.Delta{}, err)
+			return
+		}
 		for t, err := range m.eng.Generate(ctx, req) {
 			if err != nil {
 				yield(chat.Delta{}, err)
@@ -122,6 +133,18 @@ func (m *Model) request(r chat.Request) (req engine.Request, added int, err erro
 		// Without tokens to generate, the prompt's are all there is to wait for.
 		PromptLogprobs: r.Echo && r.Logprobs >= 0 || r.MaxTokens < 0,
 	}, added, nil
+}
+
+// identity is what the model is, for a request that wants to know; else nil.
+func (m *Model) identity(r chat.Request) (*chat.Identity, error) {
+	if !r.Trace {
+		return nil, nil
+	}
+	if m.identify == nil {
+		return nil, errors.New("local: a trace of a model without identity")
+	}
+	id, err := m.identify()
+	return &id, err
 }
 
 // prompt turns the request's words into ids.
@@ -204,7 +227,7 @@ func params(s chat.Sampling) sample.Params {
 	p := sample.Params{
 		Temperature: 1, TopP: 1, TopK: s.TopK, MinP: s.MinP,
 		RepetitionPenalty: s.RepetitionPenalty, PresencePenalty: s.PresencePenalty, FrequencyPenalty: s.FrequencyPenalty,
-		Seed: rand.Uint64(), LogitBias: s.LogitBias,
+		Seed: rand.Uint64() >> 11, LogitBias: s.LogitBias, // 53 bits: every language's JSON can hold them
 	}
 	if s.Temperature != nil {
 		p.Temperature = *s.Temperature

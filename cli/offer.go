@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"weft/compute/par"
+	"weft/infer/engine"
+	"weft/internal/sysmem"
+	"weft/llm/registry"
+	"weft/server"
+	"weft/text/template"
+)
+
+// offer is a model that the server has by name: what is known of it before it is
+// loaded, and its engine while it is.
+type offer struct {
+	name, arg string
+	engine    engineOptions
+	pool      *par.Pool
+	size      footprint
+	about     server.About
+	context   int
+	created   time.Time
+
+	mu   sync.Mutex
+	live *engine.Engine // nil: not loaded
+	past engine.Stats   // counters of the engines before
+}
+
+// namedModel splits NAME=MODEL; without a name it is the folder's or file's.
+func namedModel(arg string) (name, path string) {
+	name, path, ok := strings.Cut(arg, "=")
+	if _, err := os.Stat(arg); !ok || err == nil || name == "" || strings.ContainsAny(name, `/\:`) {
+		return "", arg
+	}
+	return name, path
+}
+
+// newOffer finds a model. Unless it will be loaded at once, it reads what describes
+// it, none of its weights.
+func newOffer(arg string, pool *par.Pool, o engineOptions, lazy bool) (*offer, error) {
+	name, path := namedModel(arg)
+	l, err := findModel(path)
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		name = l.name
+	}
+	f := &offer{name: name, arg: path, engine: o, pool: pool, created: created(path)}
+	if !lazy {
+		return f, nil
+	}
+	if f.size, err = footprintOf(l, o); err != nil {
+		return nil, fmt.Errorf("model %s: %w", name, hintFiles(err))
+	}
+	f.context = f.size.shape.Context
+	f.about, err = aboutFiles(l, f.size)
+	return f, err
+}
+
+// aboutFiles describes a model that is not loaded.
+func aboutFiles(l *loaded, f footprint) (server.About, error) {
+	params, _ := f.shape.Params()
+	a := server.About{Family: f.shape.Family, Parameters: params, Bytes: f.weights, Vocab: f.shape.Vocab, Card: readCard(l.files), Tiny: l.embedded}
+	if l.embedded {
+		a.Examples = exampleQuestions()
+	}
+	tmpl, err := template.LoadFS(l.files)
+	if err != nil {
+		return a, err
+	}
+	if tmpl != nil {
+		a.Template = tmpl.Name()
+	}
+	return a, nil
+}
+
+// bound makes the model fit its share of a memory, which decides the size of its
+// cache whatever else is loaded. What fits nowhere is said now.
+func (f *offer) bound(share, all int64) error {
+	if f.engine.Pages == 0 {
+		pages, err := f.size.fit(share, all)
+		if err != nil {
+			return fmt.Errorf("model %s: %w", f.name, err)
+		}
+		f.engine.Pages = pages
+	} else if f.size.bytes(f.engine.Pages) > all {
+		return fmt.Errorf("model %s: %w: %d pages of keys and values take %s, and with weights it is %s of %s: leave --pages out", f.name, errTooLarge,
+			f.engine.Pages, bytes64(int64(f.engine.Pages)*f.size.page), bytes64(f.size.bytes(f.engine.Pages)), bytes64(all))
+	}
+	f.context = min(f.context, f.engine.Pages*f.size.pageLen)
+	return nil
+}
+
+// entry is the model for the registry.
+func (f *offer) entry() registry.Entry {
+	return registry.Entry{Name: f.name, Bytes: f.size.bytes(f.engine.Pages), Load: f.load}
+}
+
+// load brings the model to life.
+func (f *offer) load() (registry.Loaded, error) {
+	l, err := loadModel(f.arg)
+	if err != nil {
+		return registry.Loaded{}, err
+	}
+	facade, eng, err := l.live(f.pool, f.engine)
+	if err != nil {
+		return registry.Loaded{}, err
+	}
+	facade.SetIdentity(l.identity(f.engine))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.live = eng
+	f.context, f.about = eng.Window(), l.about()
+	s := eng.Stats()
+	return registry.Loaded{
+		Model: facade, Close: func() { f.retire(eng) },
+		Bytes: heldBytes(l.model) + f.size.scratch + int64(s.PagesTotal)*max(f.size.page, int64(s.PageBytes)),
+	}, nil
+}
+
+// retire closes an engine and keeps its counters, which must never fall.
+func (f *offer) retire(eng *engine.Engine) {
+	eng.Close()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.live = nil
+	f.past = addStats(eng.Stats(), f.past)
+}
+
+// addStats adds the counters of past to those of now.
+func addStats(now, past engine.Stats) engine.Stats {
+	now.Preemptions += past.Preemptions
+	now.PrefixQueries += past.PrefixQueries
+	now.PrefixHits += past.PrefixHits
+	now.PrefixLoaded += past.PrefixLoaded
+	now.Drafts += past.Drafts
+	now.Drafted += past.Drafted
+	now.Accepted += past.Accepted
+	now.Batch.Add(past.Batch)
+	return now
+}
+
+// stats is what the server shows of the engine, or of those there were. Requests
+// that wait for the model to be loaded wait like others.
+func (f *offer) stats(waiting int) server.Stats {
+	f.mu.Lock()
+	live, past := f.live, f.past
+	f.mu.Unlock()
+	var now engine.Stats
+	if live != nil {
+		now = live.Stats()
+	}
+	out := engineStats(addStats(now, past))
+	out.Waiting += waiting
+	out.PrefixCache = !f.engine.NoPrefixCache
+	return out
+}
+
+// model is the offer in the words of the server.
+func (f *offer) model(m *registry.Model) server.Model {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return server.Model{
+		ID: f.name, Model: m, Context: f.context, Created: f.created, About: f.about,
+		Stats: func() server.Stats { return f.stats(m.Status().Waiting) },
+		Status: func() server.Status {
+			s := m.Status()
+			out := server.Status{State: string(s.State), Bytes: s.Bytes, Unload: s.Unload, Loads: s.Loads, Unloads: s.Unloads, Failures: s.Failures}
+			if s.Failed != nil {
+				out.Failed = s.Failed.Error()
+			}
+			return out
+		},
+	}
+}
+
+// lazyShare is the part of this machine's memory that models may take when they
+// come and go and nobody says how much.
+const lazyShare = 0.9
+
+// budget is the memory for models in bytes; 0: no bound.
+func (s *serving) budget() (int64, error) {
+	switch {
+	case s.memory != "":
+		n, err := parseBytes(s.memory)
+		if err != nil {
+			return 0, &usageError{fmt.Errorf("--memory: %w", err)}
+		}
+		return n, nil
+	case s.idle > 0:
+		return int64(lazyShare * float64(sysmem.Limit())), nil
+	}
+	return 0, nil
+}
+
+// offers finds all models. Lazy ones have to fit the budget together: each has an
+// equal share, or what it must have.
+func offers(args []string, pool *par.Pool, o engineOptions, lazy bool, budget int64) (all []*offer, err error) {
+	if err := o.Validate(); err != nil {
+		return nil, &usageError{err}
+	}
+	for _, arg := range args {
+		f, err := newOffer(arg, pool, o, lazy)
+		if err != nil {
+			return nil, err
+		}
+		if budget > 0 {
+			if err := f.bound(budget/int64(len(args)), budget); err != nil {
+				return nil, fmt.Errorf("%w (--memory)", err)
+			}
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
