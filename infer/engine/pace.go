@@ -132,10 +132,11 @@ func (e *Engine) measure(others, prompts int, seconds float64) {
 // mean is an average in which the newest count most; 0: nothing was measured.
 type mean float64
 
-// add takes in a value. One that is much larger than others was disturbed.
+// add takes in a value. One that is much larger than others was disturbed, and
+// one that is much smaller shows that they were.
 func (m *mean) add(x float64) {
 	const newest = 0.2
-	if *m == 0 {
+	if *m == 0 || 3*x < float64(*m) {
 		*m = mean(x)
 		return
 	}
@@ -143,28 +144,31 @@ func (m *mean) add(x float64) {
 }
 
 // line fits the seconds of passes, a + b*rows, to the newest of them.
-type line struct{ n, x, y, xx, xy float64 }
+type line struct{ n, x, y, xx, xy, slope float64 }
 
-// add takes in a pass. One that took much longer than others was disturbed.
+// add takes in a pass. One that took much longer than others was disturbed; the
+// first ones were, if another is much faster.
 func (l *line) add(rows, seconds float64) {
 	const keep = 0.98
 	if l.n > 10 {
 		seconds = min(seconds, 3*l.at(rows))
+	} else if 3*seconds < l.at(rows) {
+		*l = line{}
 	}
 	l.n, l.x, l.y = keep*l.n+1, keep*l.x+rows, keep*l.y+seconds
 	l.xx, l.xy = keep*l.xx+rows*rows, keep*l.xy+rows*seconds
+	x, y := l.x/l.n, l.y/l.n
+	if v := l.xx/l.n - x*x; v > 0.01*x*x { // else they had about the same number of rows, and say nothing new
+		l.slope = max(0, (l.xy/l.n-x*y)/v)
+	}
 }
 
-// at is the time of a pass of so many rows; 0 when nothing was measured. While
-// all passes had the same number of rows, more rows are taken to cost nothing.
+// at is the time of a pass of so many rows; 0 when nothing was measured. As long
+// as all passes had the same number of rows, more rows are taken to cost nothing.
 func (l *line) at(rows float64) float64 {
 	if l.n == 0 {
 		return 0
 	}
 	x, y := l.x/l.n, l.y/l.n
-	slope := 0.0
-	if v := l.xx/l.n - x*x; v > 1e-6*x*x {
-		slope = max(0, (l.xy/l.n-x*y)/v)
-	}
-	return max(y+slope*(rows-x), y/100)
+	return max(y+l.slope*(rows-x), y/100)
 }

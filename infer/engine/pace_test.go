@@ -34,9 +34,28 @@ func TestLine(t *testing.T) {
 	if got := l.at(20); math.Abs(got-0.05) > 0.002 {
 		t.Errorf("20 rows: got %v s, want 0.05", got)
 	}
+	for range 500 {
+		l.add(4, 0.018)
+	}
+	if got := l.at(20); math.Abs(got-0.05) > 0.002 {
+		t.Errorf("20 rows, long after passes had other than 4: got %v s, want 0.05", got)
+	}
 	l.add(4, 100)
 	if got := l.at(4); got > 0.03 {
 		t.Errorf("after a disturbed pass: got %v s for 4 rows, want about 0.018", got)
+	}
+}
+
+// TestFirstPassIsCold: what was measured before anything was warm is forgotten.
+func TestFirstPassIsCold(t *testing.T) {
+	var l line
+	var m mean
+	for _, s := range []float64{1, 0.02, 0.02} {
+		l.add(1, s)
+		m.add(s)
+	}
+	if l.at(1) > 0.03 || m > 0.03 {
+		t.Errorf("after a cold start: %v and %v s, want 0.02", l.at(1), m)
 	}
 }
 
@@ -63,7 +82,7 @@ func TestLength(t *testing.T) {
 	}
 	tries := 0
 	for range 1000 {
-		k := e.length(&bad, 8, 1, nil, 0)
+		k := e.length(&bad, 8, 1, &draft, 0)
 		if k == 0 {
 			k = bad.retry(8)
 		}
