@@ -22,8 +22,8 @@ func shapes() map[string]llama.Config {
 		"11m": benchConfig(),
 		"15m": {HiddenSize: 288, IntermediateSize: 768, NumHiddenLayers: 6, NumAttentionHeads: 6,
 			VocabSize: 32000, MaxPositionEmbeddings: 2048, TieWordEmbeddings: true}, // stories15M
-		"0.5b": {HiddenSize: 896, IntermediateSize: 4864, NumHiddenLayers: 24, NumAttentionHeads: 14, NumKeyValueHeads: 2,
-			VocabSize: 151936, MaxPositionEmbeddings: 32768, TieWordEmbeddings: true}, // Qwen2.5-0.5B, without its biases
+		"0.5b": {ModelType: "qwen2", HiddenSize: 896, IntermediateSize: 4864, NumHiddenLayers: 24, NumAttentionHeads: 14, NumKeyValueHeads: 2,
+			VocabSize: 151936, MaxPositionEmbeddings: 32768, TieWordEmbeddings: true}, // Qwen2.5-0.5B
 		"1.1b": {HiddenSize: 2048, IntermediateSize: 5632, NumHiddenLayers: 22, NumAttentionHeads: 32, NumKeyValueHeads: 4,
 			VocabSize: 32000, MaxPositionEmbeddings: 2048}, // TinyLlama
 	}

@@ -124,6 +124,12 @@ func TestResumeAfterCut(t *testing.T) {
 	if _, err := find(t, tinyName, caches); !errors.Is(err, ErrAbsent) {
 		t.Errorf("half a model is found: %v", err)
 	}
+	r.resumes(t, c, 1000)
+}
+
+// resumes gets the rest of a model from a registry that is whole again.
+func (r *registry) resumes(t *testing.T, c *Client, want int64) {
+	t.Helper()
 	r.cutAt.Store(0)
 	r.sent.Store(0)
 	p, err := get(c, tinyName)
@@ -131,8 +137,8 @@ func TestResumeAfterCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.same(filepath.Join(p.Path, "model.safetensors"), "model.safetensors")
-	if n := r.sent.Load(); n != 1000 {
-		t.Errorf("%d bytes were sent again, want the 1000 that were missing", n)
+	if n := r.sent.Load(); n != want {
+		t.Errorf("%d bytes were sent again, want the %d that were missing", n, want)
 	}
 }
 
@@ -179,16 +185,7 @@ func TestKilled(t *testing.T) {
 	if noted < 50_000 {
 		t.Fatalf("the journal notes %d bytes, want the 50000 that came", noted)
 	}
-	r.cutAt.Store(0)
-	r.sent.Store(0)
-	p, err := get(c, tinyName)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.same(filepath.Join(p.Path, "model.safetensors"), "model.safetensors")
-	if n := r.sent.Load(); n != 50_000 {
-		t.Errorf("%d bytes were sent after the kill, want 50000", n)
-	}
+	r.resumes(t, c, 50_000)
 }
 
 func TestWrongChecksum(t *testing.T) {

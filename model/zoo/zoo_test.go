@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -177,14 +178,37 @@ func TestLoadTiedTwice(t *testing.T) {
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"model_type":"llama","hidden_size":8,"rope_scaling":{"type":"default"}}`))
 	f.Add([]byte(`{"hidden_size":1e99,"eos_token_id":[1,2],"rope_theta":null}`))
-	text, err := llama.New(tiny(), nil).ConfigJSON()
-	if err != nil {
-		f.Fatal(err)
+	all := families(f)
+	all["tiny"] = tiny()
+	for _, cfg := range all {
+		text, err := llama.New(cfg, nil).ConfigJSON()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
 	}
-	f.Add(text)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if cfg, err := llama.ParseConfig(data); err == nil && cfg.Validate() != nil {
-			t.Fatalf("parsed config %+v is not valid: %v", cfg, cfg.Validate())
+		cfg, err := llama.ParseConfig(data)
+		if err != nil || cfg.Weights() > 1e5 || cfg.HeadDim > 1e4 { // large ones are slow, not different
+			return
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatalf("parsed config %+v is not valid: %v", cfg, err)
+		}
+		freqs, scale := cfg.Rotation()
+		for _, x := range append(freqs, scale) {
+			if !(x >= 0) || math.IsInf(x, 0) {
+				t.Fatalf("%g in the rotation of %+v", x, cfg)
+			}
+		}
+		m := llama.New(cfg, nil)
+		text, err := m.ConfigJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := llama.ParseConfig(text)
+		if again.TorchDtype = m.TorchDtype; err != nil || !reflect.DeepEqual(again, m.Config) {
+			t.Fatalf("%v: %+v comes back as %+v", err, m.Config, again)
 		}
 	})
 }
