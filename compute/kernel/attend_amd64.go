@@ -96,30 +96,32 @@ func hadamard(x []float32) {
 	}
 }
 
-// widen writes the first len(dst) values of a head's half, without their scales,
-// into dst; their number is a multiple of 32 for KVQ4, else of 16.
-func (t KVType) widen(dst, words []float32) {
-	words = words[:len(dst)*t.bits()/32]
-	switch t {
-	case KVF16:
+// widen is widenGeneric: keys and values of whole blocks.
+func (t KVType) widen(dst, words []float32, width int, keys bool) {
+	position := words[max(0, len(words)-BlockLen):] // of integers
+	switch {
+	case t == KVF16:
 		widenF16AVX2(at(dst), at(words), len(dst))
-	case KVBF16:
+	case t == KVBF16:
 		widenBF16AVX2(at(dst), at(words), len(dst))
-	case KVQ8:
-		widenQ8AVX2(at(dst), at(words), len(dst))
-	case KVQ4:
-		widenQ4AVX2(at(dst), at(words), len(dst))
+	case t == KVQ8 && keys:
+		widenQ8KeysAVX2(at(dst), at(words), at(position), len(dst))
+	case t == KVQ8:
+		widenQ8ValuesAVX2(at(dst), at(words), at(position), width)
+	case keys:
+		widenQ4KeysAVX2(at(dst), at(words), at(position), len(dst))
+	default:
+		widenQ4ValuesAVX2(at(dst), at(words), at(position), width)
 	}
 }
 
 // attendScratch is the memory of one attention call.
 type attendScratch struct {
-	score, dscore        [queryRows * tileLen]float32
-	sum                  [queryRows * laneFloat]float32
-	max, lse, delta      [queryRows]float32
-	lo, width, edge      [queryRows]int32
-	keyScale, valueScale [tileLen]float32 // of the tile at hand
-	mem                  []float32
+	score, dscore   [queryRows * tileLen]float32
+	sum             [queryRows * laneFloat]float32
+	max, lse, delta [queryRows]float32
+	lo, width, edge [queryRows]int32
+	mem             []float32
 }
 
 var attendPool = sync.Pool{New: func() any { return new(attendScratch) }}
@@ -189,7 +191,7 @@ func attend(out, q, lse []float32, blocks []Block, n, pos, kv int, s AttnSpec) {
 		for r := range a.m {
 			row := a.q[r*h.Dim : (r+1)*h.Dim]
 			copy(row, q[rowStart(first+r, group, kv, h):])
-			if a.kind.scaled() {
+			if a.kind.coded() {
 				rotate(row)
 			}
 		}
@@ -250,7 +252,7 @@ func (a *attender) tiles() {
 }
 
 // open lays out the blocks of the tile at from that any row sees: float32 ones
-// where they are, others widened once for all rows, their scales aside.
+// where they are, others widened once for all rows.
 func (a *attender) open(from int) {
 	a.first = from / BlockLen
 	b0, _ := a.span(from, 0)
@@ -267,12 +269,8 @@ func (a *attender) open(from int) {
 		}
 		mem := a.tileMem[2*i*size : 2*(i+1)*size]
 		a.keys[i], a.values[i] = mem[:size], mem[size:]
-		a.kind.widen(a.keys[i], k)
-		a.kind.widen(a.values[i], v)
-		if a.kind.scaled() {
-			copy(a.keyScale[i*BlockLen:(i+1)*BlockLen], k[words-BlockLen:])
-			copy(a.valueScale[i*BlockLen:(i+1)*BlockLen], v[words-BlockLen:])
-		}
+		a.kind.widen(a.keys[i], k, a.stride, true)
+		a.kind.widen(a.values[i], v, a.stride, false)
 	}
 }
 
@@ -296,24 +294,13 @@ func (a *attender) tile(from, r, e, b0, b1 int) {
 	}
 	p.seg[0] = p.unit[0]
 	p.run()
-	a.rescale(&a.keyScale, r, e, col, p.n)
 	j := tileJob{
 		s: &a.score[r*tileLen], acc: &a.acc[r*dim], max: &a.max[r], sum: &a.sum[r*laneFloat],
 		lo: &a.lo[r], width: &a.width[r], m: e - r, from: from, ldacc: 4 * dim, cols: dim,
 		c: float32(float64(a.spec.Scale) * math.Log2E),
 	}
 	j.softmax()
-	a.rescale(&a.valueScale, r, e, col, p.n)
 	a.weigh(from, r, e, b0, b1)
-}
-
-// rescale multiplies n columns of the scores of rows r..e by their positions'
-// scales. Those of slots that hold nothing may be anything: nobody reads these
-// columns.
-func (a *attender) rescale(scales *[tileLen]float32, r, e, col, n int) {
-	if a.kind.scaled() {
-		scaleColumnsAVX2(&a.score[r*tileLen+col], &scales[col], e-r, n)
-	}
 }
 
 // weigh adds the weighted values of the tile to rows r..e. A row touches only

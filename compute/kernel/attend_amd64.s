@@ -4588,63 +4588,117 @@ values:
 	VZEROUPPER
 	RET
 
-// func widenQ8AVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2
-TEXT ·widenQ8AVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
+// func widenQ8KeysAVX2(dst *float32, src *float32, words *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·widenQ8KeysAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    words+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVDQU (DX), Y1
+	VPSLLD  $0x10, Y1, Y0
+	VPSRLD  $0x10, Y1, Y2
+	VPSLLD  $0x10, Y2, Y2
+	VMOVDQU 32(DX), Y3
+	VPSLLD  $0x10, Y3, Y1
+	VPSRLD  $0x10, Y3, Y3
+	VPSLLD  $0x10, Y3, Y3
 
-values:
-	VPMOVSXBD (CX), Y0
-	VCVTDQ2PS Y0, Y0
-	VMOVUPS   Y0, (AX)
-	VPMOVSXBD 8(CX), Y0
-	VCVTDQ2PS Y0, Y0
-	VMOVUPS   Y0, 32(AX)
-	ADDQ      $0x10, CX
-	ADDQ      $0x40, AX
-	SUBQ      $0x10, DX
-	JNZ       values
+codes:
+	VPMOVZXBD   (CX), Y4
+	VCVTDQ2PS   Y4, Y4
+	VFMADD213PS Y2, Y0, Y4
+	VMOVUPS     Y4, (AX)
+	VPMOVZXBD   8(CX), Y4
+	VCVTDQ2PS   Y4, Y4
+	VFMADD213PS Y3, Y1, Y4
+	VMOVUPS     Y4, 32(AX)
+	ADDQ        $0x10, CX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, BX
+	JG          codes
 	VZEROUPPER
 	RET
 
-// func widenQ4AVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2
-TEXT ·widenQ4AVX2(SB), NOSPLIT, $0-24
+// func widenQ8ValuesAVX2(dst *float32, src *float32, words *float32, cols int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·widenQ8ValuesAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ words+16(FP), DX
+	MOVQ cols+24(FP), BX
+	MOVQ $0x00000010, DI
+
+row:
+	VPBROADCASTD (DX), Y1
+	VPSLLD       $0x10, Y1, Y0
+	VPSRLD       $0x10, Y1, Y1
+	VPSLLD       $0x10, Y1, Y1
+	MOVQ         BX, SI
+
+codes:
+	VPMOVZXBD   (CX), Y2
+	VCVTDQ2PS   Y2, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS     Y2, (AX)
+	VPMOVZXBD   8(CX), Y2
+	VCVTDQ2PS   Y2, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS     Y2, 32(AX)
+	ADDQ        $0x10, CX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, SI
+	JG          codes
+	ADDQ        $0x04, DX
+	DECQ        DI
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func widenQ4KeysAVX2(dst *float32, src *float32, words *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·widenQ4KeysAVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVDQU lanes_0f0f0f0f<>+0(SB), X0
-	VMOVUPS lanes_40f00000<>+0(SB), Y1
+	MOVQ    words+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVDQU (DX), Y1
+	VPSLLD  $0x10, Y1, Y0
+	VPSRLD  $0x10, Y1, Y2
+	VPSLLD  $0x10, Y2, Y2
+	VMOVDQU 32(DX), Y3
+	VPSLLD  $0x10, Y3, Y1
+	VPSRLD  $0x10, Y3, Y3
+	VPSLLD  $0x10, Y3, Y3
 
-groups:
-	VMOVDQU   (CX), X2
-	VPSRLW    $0x04, X2, X3
-	VPAND     X0, X3, X3
-	VPAND     X0, X2, X2
-	VPMOVZXBD X2, Y4
-	VCVTDQ2PS Y4, Y4
-	VSUBPS    Y1, Y4, Y4
-	VMOVUPS   Y4, (AX)
-	VPSRLDQ   $0x08, X2, X2
-	VPMOVZXBD X2, Y2
-	VCVTDQ2PS Y2, Y2
-	VSUBPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 32(AX)
-	VPMOVZXBD X3, Y2
-	VCVTDQ2PS Y2, Y2
-	VSUBPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 64(AX)
-	VPSRLDQ   $0x08, X3, X3
-	VPMOVZXBD X3, Y2
-	VCVTDQ2PS Y2, Y2
-	VSUBPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 96(AX)
-	ADDQ      $0x10, CX
-	ADDQ      $+128, AX
-	SUBQ      $0x20, DX
-	JNZ       groups
+codes:
+	VMOVDQU     lanes_0f0f0f0f<>+0(SB), X6
+	VMOVDQU     (CX), X4
+	VPSRLW      $0x04, X4, X5
+	VPAND       X6, X5, X5
+	VPAND       X6, X4, X4
+	VPMOVZXBD   X4, Y6
+	VCVTDQ2PS   Y6, Y6
+	VFMADD213PS Y2, Y0, Y6
+	VMOVUPS     Y6, (AX)
+	VPSRLDQ     $0x08, X4, X4
+	VPMOVZXBD   X4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VFMADD213PS Y3, Y1, Y4
+	VMOVUPS     Y4, 32(AX)
+	VPMOVZXBD   X5, Y4
+	VCVTDQ2PS   Y4, Y4
+	VFMADD213PS Y2, Y0, Y4
+	VMOVUPS     Y4, 64(AX)
+	VPSRLDQ     $0x08, X5, X5
+	VPMOVZXBD   X5, Y4
+	VCVTDQ2PS   Y4, Y4
+	VFMADD213PS Y3, Y1, Y4
+	VMOVUPS     Y4, 96(AX)
+	ADDQ        $0x10, CX
+	ADDQ        $+128, AX
+	SUBQ        $0x20, BX
+	JG          codes
 	VZEROUPPER
 	RET
 
@@ -4666,49 +4720,53 @@ DATA lanes_0f0f0f0f<>+56(SB)/4, $0x0f0f0f0f
 DATA lanes_0f0f0f0f<>+60(SB)/4, $0x0f0f0f0f
 GLOBL lanes_0f0f0f0f<>(SB), RODATA|NOPTR, $64
 
-DATA lanes_40f00000<>+0(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+4(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+8(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+12(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+16(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+20(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+24(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+28(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+32(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+36(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+40(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+44(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+48(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+52(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+56(SB)/4, $0x40f00000
-DATA lanes_40f00000<>+60(SB)/4, $0x40f00000
-GLOBL lanes_40f00000<>(SB), RODATA|NOPTR, $64
-
-// func scaleColumnsAVX2(s *float32, by *float32, rows int, n int)
-// Requires: AVX
-TEXT ·scaleColumnsAVX2(SB), NOSPLIT, $0-32
-	MOVQ s+0(FP), AX
-	MOVQ by+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ n+24(FP), BX
-	SHLQ $0x02, BX
+// func widenQ4ValuesAVX2(dst *float32, src *float32, words *float32, cols int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·widenQ4ValuesAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ words+16(FP), DX
+	MOVQ cols+24(FP), BX
+	MOVQ $0x00000010, DI
 
 row:
-	XORQ SI, SI
+	VPBROADCASTD (DX), Y1
+	VPSLLD       $0x10, Y1, Y0
+	VPSRLD       $0x10, Y1, Y1
+	VPSLLD       $0x10, Y1, Y1
+	MOVQ         BX, SI
 
-columns:
-	VMOVUPS (AX)(SI*1), Y0
-	VMULPS  (CX)(SI*1), Y0, Y0
-	VMOVUPS Y0, (AX)(SI*1)
-	VMOVUPS 32(AX)(SI*1), Y0
-	VMULPS  32(CX)(SI*1), Y0, Y0
-	VMOVUPS Y0, 32(AX)(SI*1)
-	ADDQ    $0x40, SI
-	CMPQ    SI, BX
-	JLT     columns
-	ADDQ    $+256, AX
-	DECQ    DX
-	JNZ     row
+codes:
+	VMOVDQU     lanes_0f0f0f0f<>+0(SB), X4
+	VMOVDQU     (CX), X2
+	VPSRLW      $0x04, X2, X3
+	VPAND       X4, X3, X3
+	VPAND       X4, X2, X2
+	VPMOVZXBD   X2, Y4
+	VCVTDQ2PS   Y4, Y4
+	VFMADD213PS Y1, Y0, Y4
+	VMOVUPS     Y4, (AX)
+	VPSRLDQ     $0x08, X2, X2
+	VPMOVZXBD   X2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS     Y2, 32(AX)
+	VPMOVZXBD   X3, Y2
+	VCVTDQ2PS   Y2, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS     Y2, 64(AX)
+	VPSRLDQ     $0x08, X3, X3
+	VPMOVZXBD   X3, Y2
+	VCVTDQ2PS   Y2, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS     Y2, 96(AX)
+	ADDQ        $0x10, CX
+	ADDQ        $+128, AX
+	SUBQ        $0x20, SI
+	JG          codes
+	ADDQ        $0x04, DX
+	DECQ        DI
+	JNZ         row
 	VZEROUPPER
 	RET
 

@@ -29,7 +29,7 @@ func attendGeneric(out, q, lse []float32, blocks []Block, n, pos, kv int, s Attn
 		k, v := b.K[kv*words:(kv+1)*words], b.V[kv*words:(kv+1)*words]
 		wide[first+i] = t.widenHead(at, k, v, h.Dim)
 	}
-	if t.scaled() {
+	if t.coded() {
 		turned := mem.data[count*size:][:n*h.Q*h.Dim]
 		for i := 0; i < len(turned); i += h.Dim {
 			copy(turned[i:i+h.Dim], q[i:])
@@ -44,20 +44,9 @@ func attendGeneric(out, q, lse []float32, blocks []Block, n, pos, kv int, s Attn
 func (t KVType) widenHead(mem, kw, vw []float32, dim int) Block {
 	width := t.width(dim)
 	k, v := mem[:dim*BlockLen], mem[dim*BlockLen:(dim+width)*BlockLen]
-	if t == KVQ4 { // keys come in pairs of channels; there is room for one more
-		t.widenGeneric(mem[:(dim+1)&^1*BlockLen], kw)
-	} else {
-		t.widenGeneric(k, kw)
-	}
-	t.widenGeneric(v, vw)
+	t.widenGeneric(k, kw, width, true)
+	t.widenGeneric(v, vw, width, false)
 	for i := range BlockLen {
-		if t.scaled() {
-			scale := kw[len(kw)-BlockLen+i]
-			for d := range dim {
-				k[d*BlockLen+i] *= scale
-			}
-			scaleGeneric(vw[len(vw)-BlockLen+i], v[i*width:i*width+dim])
-		}
 		copy(v[i*dim:(i+1)*dim], v[i*width:])
 	}
 	return Block{K: k, V: v[:dim*BlockLen]}

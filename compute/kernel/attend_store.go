@@ -8,12 +8,12 @@ import (
 // Block holds BlockLen positions of one layer. Of type KVF32, K is
 // [KV][Dim][BlockLen], so that a block's scores are the lanes of one vector, and V
 // is [KV][BlockLen][Dim]. The other types keep the same order in fewer bits; K and
-// V are then the words of their memory, head by head: values, then scales.
+// V are then the words of their memory, head by head.
 //
 //	f16, bf16, q8  K [Dim][BlockLen]  V [BlockLen][Dim]
 //	q4             K [Dim/2][BlockLen] bytes: channels 2c (low bits) and 2c+1
 //	               V [BlockLen][Dim/32][16] bytes: values i and i+16 of a group
-//	q8, q4         then the positions' scales, [BlockLen] float32
+//	q8, q4         then a word per position, its step and lowest value (encode)
 type Block struct {
 	Type KVType
 	K, V []float32
@@ -58,11 +58,14 @@ func (t KVType) store(slot int, kw, vw, key, value []float32) {
 	}
 	var room [256]float32
 	turned := append(room[:0], key...)
-	turns := rotate(turned)
+	turns := 1 / float32(rotate(turned))
+	for d := range turned {
+		turned[d] *= turns // exact: a power of two
+	}
 	kb, vb, width := view[uint8](kw), view[uint8](vw), t.width(dim)
 	var space [256]uint8
 	codes := append(space[:0], make([]uint8, width)...)
-	kw[len(kw)-BlockLen+slot] = t.encode(codes, turned) / float32(turns)
+	kw[len(kw)-BlockLen+slot] = t.encode(codes, turned)
 	if t == KVQ8 {
 		for d, c := range codes {
 			kb[d*BlockLen+slot] = c
@@ -72,7 +75,6 @@ func (t KVType) store(slot int, kw, vw, key, value []float32) {
 			kb[d/2*BlockLen+slot] = codes[d] | codes[d+1]<<4
 		}
 	}
-	clear(codes)
 	vw[len(vw)-BlockLen+slot] = t.encode(codes, value)
 	if t == KVQ8 {
 		copy(vb[slot*width:], codes)
@@ -86,44 +88,41 @@ func (t KVType) store(slot int, kw, vw, key, value []float32) {
 	}
 }
 
-// encode rounds a row to codes and returns the scale: 8-bit codes are whole
-// numbers -127..127 (two's complement), 4-bit ones stand for -7.5..7.5 in steps of
-// one. What is not finite makes the scale so, and by it all that is computed.
-func (t KVType) encode(codes []uint8, row []float32) (scale float32) {
-	most, zero := float32(127), float32(0)
-	if t == KVQ4 {
-		most, zero = 7.5, 7.5
-	}
-	var top float32
+// encode rounds a row to codes 0 to 2^bits-1, code c standing for c*step + low. It
+// returns both in one word: step in its low half, low in the other, each the upper
+// half of a float32. Step is rounded up and low down, so that all values lie in
+// reach. What is not finite makes both NaN, and by them all that is computed.
+func (t KVType) encode(codes []uint8, row []float32) (word float32) {
+	low, high := row[0], row[0]
 	for _, x := range row {
-		top = max(top, x, -x) // NaN stays
+		low, high = min(low, x), max(high, x) // NaN stays
 	}
-	if top == 0 {
-		if t == KVQ4 {
-			for i := range codes {
-				codes[i] = 8
-			}
-		}
-		return 0
+	b := math.Float32bits(low)
+	if b>>31 == 1 && b&0xffff != 0 {
+		b += 1 << 16
 	}
-	scale = top / most
-	by := most / top
-	if by > math.MaxFloat32 { // top is so small that nothing is left of it
-		return 0
+	low = math.Float32frombits(b &^ 0xffff)
+	step := math.Float32frombits((math.Float32bits((high-low)/float32(uint(1)<<t.bits()-1)) + 0xffff) &^ 0xffff)
+	if spread := high - low; spread-spread != 0 || step-step != 0 {
+		return math.Float32frombits(math.MaxUint32)
+	}
+	by := 1 / step
+	if by > math.MaxFloat32 { // all values are the same, or as good as that
+		by, step = 0, 0
 	}
 	for i, x := range row {
-		codes[i] = uint8(int32(math.RoundToEven(float64(float32(x*by) + zero))))
+		codes[i] = uint8(int32(math.RoundToEven(float64((x - low) * by))))
 	}
-	return scale
+	return math.Float32frombits(math.Float32bits(low) | math.Float32bits(step)>>16)
 }
 
 // rotate multiplies x by a matrix of +1 and -1 whose rows are orthogonal
 // (Walsh-Hadamard), in pieces of p values, the largest power of two that divides
 // its length, and returns p: the product of two turned vectors is p times that of
 // the vectors. A channel that stands out in all keys, as they do (Liu 2024), is
-// spread over the piece, so that the scale of a position fits all of it
-// (Ashkboos 2024). The type needs no scale per channel then, which would tie
-// positions that are stored at different times.
+// spread over the piece, so that the step of a position fits all of it
+// (Ashkboos 2024). A step per channel would tie positions that are stored at
+// different times, and for as few as a block has cost more bits than it saves.
 func rotate(x []float32) (p int) {
 	p = len(x) & -len(x)
 	for i := 0; i < len(x); i += p {
@@ -190,33 +189,35 @@ func transposeGeneric(dst, src []float32, stride, rows, dim int) {
 	}
 }
 
-// widenGeneric writes the values of a head's half without their scales, in order,
-// into dst: [Dim][BlockLen] of keys, [BlockLen][width] of values.
-func (t KVType) widenGeneric(dst, words []float32) {
-	switch t {
-	case KVF16:
-		raw := view[uint8](words)
-		for i := range dst {
+// widenGeneric writes the values of a head's half, in order, into dst:
+// [Dim][BlockLen] of keys, [BlockLen][width] of values.
+func (t KVType) widenGeneric(dst, words []float32, width int, keys bool) {
+	raw := view[uint8](words)
+	for i := range dst {
+		position := i / width
+		if keys {
+			position = i % BlockLen
+		}
+		var code uint8
+		switch t {
+		case KVF16:
 			dst[i] = half(raw[2*i:])
+			continue
+		case KVBF16:
+			dst[i] = math.Float32frombits(uint32(raw[2*i])<<16 | uint32(raw[2*i+1])<<24)
+			continue
+		case KVQ8:
+			code = raw[i]
+		case KVQ4:
+			code = raw[i/32*16+i%16] >> (i % 32 / 16 * 4) & 15
 		}
-	case KVBF16:
-		for i, v := range view[uint16](words)[:len(dst)] {
-			dst[i] = math.Float32frombits(uint32(v) << 16)
-		}
-	case KVQ8:
-		for i, v := range view[int8](words)[:len(dst)] {
-			dst[i] = float32(v)
-		}
-	case KVQ4:
-		for i, v := range view[uint8](words)[:len(dst)/2] {
-			at := i/16*32 + i%16
-			dst[at], dst[at+16] = float32(v&15)-7.5, float32(v>>4)-7.5
-		}
+		word := math.Float32bits(words[len(words)-BlockLen+position])
+		dst[i] = fma(float32(code), math.Float32frombits(word<<16), math.Float32frombits(word&^0xffff))
 	}
 }
 
 // view is the memory of words as other elements, in the machine's byte order.
-func view[T uint8 | int8 | uint16](words []float32) []T {
+func view[T uint8 | uint16](words []float32) []T {
 	var one T
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*4/int(unsafe.Sizeof(one)))
 }

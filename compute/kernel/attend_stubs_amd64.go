@@ -59,20 +59,25 @@ func widenF16AVX2(dst *float32, src *float32, n int)
 //go:noescape
 func widenBF16AVX2(dst *float32, src *float32, n int)
 
-// dst[:n] = 8-bit integers at src; n is a positive multiple of 16
+// dst[:n] = codes at src, 16 positions of each channel, with their words; n is a positive multiple of 32
 //
 //go:noescape
-func widenQ8AVX2(dst *float32, src *float32, n int)
+func widenQ8KeysAVX2(dst *float32, src *float32, words *float32, n int)
 
-// dst[:n] = 4-bit integers at src, less 7.5; n is a positive multiple of 32
+// dst = 16 rows of codes at src, each with its word; cols is a positive multiple of 32
 //
 //go:noescape
-func widenQ4AVX2(dst *float32, src *float32, n int)
+func widenQ8ValuesAVX2(dst *float32, src *float32, words *float32, cols int)
 
-// s[r][i] *= by[i] for rows of a tile of scores; n is a positive multiple of 16
+// dst[:n] = codes at src, 16 positions of each channel, with their words; n is a positive multiple of 32
 //
 //go:noescape
-func scaleColumnsAVX2(s *float32, by *float32, rows int, n int)
+func widenQ4KeysAVX2(dst *float32, src *float32, words *float32, n int)
+
+// dst = 16 rows of codes at src, each with its word; cols is a positive multiple of 32
+//
+//go:noescape
+func widenQ4ValuesAVX2(dst *float32, src *float32, words *float32, cols int)
 
 // turns x[:n], n a power of two and at least 8, by the Walsh-Hadamard matrix
 //

@@ -9,12 +9,12 @@ import (
 // is stored, by itself, so that what a query sees never depends on how its prompt
 // was cut. Attention widens a tile to float32 and computes as with KVF32.
 //
-//	bits per value  scale                         keys
-//	f32   32        -                             as they are
-//	f16   16        -                             IEEE binary16
-//	bf16  16        -                             bfloat16
-//	q8     8        float32, per position, head   turned (see rotate)
-//	q4     4        float32, per position, head   turned
+//	      bits per value
+//	f32   32  as they are
+//	f16   16  IEEE binary16
+//	bf16  16  bfloat16
+//	q8     8  integers, and 32 bits per position and head for step and lowest
+//	q4     4  value (encode); keys are turned before (rotate)
 type KVType uint8
 
 // The types, the widest first.
@@ -64,16 +64,19 @@ func (t *KVType) UnmarshalText(text []byte) error {
 	return fmt.Errorf("keys and values cannot be kept as %q, want one of %s", text, strings.Join(names, ", "))
 }
 
-// scaled reports whether a position has a scale per head.
-func (t KVType) scaled() bool { return t >= KVQ8 }
+// coded reports whether values are integers, and keys are turned.
+func (t KVType) coded() bool { return t >= KVQ8 }
 
 // bits is the size of a value.
 func (t KVType) bits() int { return [...]int{32, 16, 16, 8, 4}[t] }
 
-// width is the number of values kept for a head of dim values: 4-bit values go
-// in groups of 32.
+// width is the number of values kept for a head of dim values: integers go in
+// groups of 16 bytes.
 func (t KVType) width(dim int) int {
-	if t == KVQ4 {
+	switch t {
+	case KVQ8:
+		return (dim + 15) &^ 15
+	case KVQ4:
 		return (dim + 31) &^ 31
 	}
 	return dim
@@ -84,10 +87,10 @@ func (t KVType) width(dim int) int {
 func (t KVType) RowBytes(dim int) int { return t.headWords(dim) * 4 / BlockLen }
 
 // headWords is the size, in words of 4 bytes, of the K half, and of the V half, of
-// one head of a block: the values, then BlockLen scales if there are any.
+// one head of a block: the values, then BlockLen words if they are integers.
 func (t KVType) headWords(dim int) int {
 	n := t.width(dim) * BlockLen * t.bits() / 32
-	if t.scaled() {
+	if t.coded() {
 		n += BlockLen
 	}
 	return n

@@ -196,7 +196,7 @@ func TestTypeOptions(t *testing.T) {
 		}
 		bytes = append(bytes, s.PageBytes)
 	}
-	if want := []int{4096, 2048, 2048, 1536, 2560}; !slices.Equal(bytes, want) {
-		t.Errorf("pages of %v take %v bytes, want %v (4 bits come in groups of 32, here for heads of 8)", kernel.KVTypes(), bytes, want)
+	if want := []int{4096, 2048, 2048, 2560, 2560}; !slices.Equal(bytes, want) {
+		t.Errorf("pages of %v take %v bytes, want %v (integers come in groups of 16 bytes, here for heads of 8)", kernel.KVTypes(), bytes, want)
 	}
 }

@@ -225,7 +225,7 @@ func TestTypes(t *testing.T) {
 			c.Close()
 		}
 	}
-	want := []int64{32 * 2 * 8 * 4, 32 * 2 * 8 * 2, 32 * 2 * 8 * 2, 32 * 2 * (8 + 2*4), 32 * 2 * 2 * (16 + 4)}
+	want := []int64{32 * 2 * 8 * 4, 32 * 2 * 8 * 2, 32 * 2 * 8 * 2, 32 * 2 * 2 * (16 + 4), 32 * 2 * 2 * (16 + 4)}
 	if !slices.Equal(bytes, want) {
 		t.Errorf("pages of %v have %v bytes, want %v", kernel.KVTypes(), bytes, want)
 	}

@@ -27,12 +27,8 @@ func main() {
 		VPMOVZXWD(mem(src, 16*i), y)
 		VPSLLD(U8(16), y, y)
 	})
-	widen("widenQ8", "8-bit integers", 16, func(src reg.Register, i int, y reg.VecVirtual) {
-		VPMOVSXBD(mem(src, 8*i), y)
-		VCVTDQ2PS(y, y)
-	})
-	widenQ4()
-	scaleColumns()
+	widenCodes("widenQ8", 16, codes8)
+	widenCodes("widenQ4", 32, codes4)
 	hadamard()
 	Generate()
 }

@@ -44,19 +44,41 @@ func widen(name, what string, bytes int, load func(src reg.Register, i int, y re
 	end()
 }
 
-// widenQ4 turns groups of 32 values into float32: the low bits of 16 bytes, then
-// the high ones, less 7.5.
-func widenQ4() {
-	begin("widenQ4", "func(dst, src *float32, n int)", "dst[:n] = 4-bit integers at src, less 7.5; n is a positive multiple of 32")
-	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
-	n := Load(Param("n"), GP64())
-	low, middle := XMM(), YMM()
+// line holds what codes of 16 positions, or of one, are widened with: for each half
+// of 16 lanes, codes are multiplied by step, and low is added.
+type line struct{ step, low [2]reg.VecVirtual }
+
+// split takes words apart: the low half of each is the upper half of its step, the
+// other that of its lowest value.
+func (l *line) split(half int, word reg.Register) {
+	VPSLLD(U8(16), word, l.step[half])
+	VPSRLD(U8(16), word, l.low[half])
+	VPSLLD(U8(16), l.low[half], l.low[half])
+}
+
+// put widens eight codes, integers in y, to float32 at dst.
+func (l *line) put(half int, y reg.Register, dst Mem) {
+	VCVTDQ2PS(y, y)
+	VFMADD213PS(l.low[half], l.step[half], y)
+	VMOVUPS(y, dst)
+}
+
+// codes8 widens 16 codes of 8 bits.
+func codes8(dst, src reg.Register, l *line) {
+	for half := range 2 {
+		y := YMM()
+		VPMOVZXBD(mem(src, 8*half), y)
+		l.put(half, y, mem(dst, 32*half))
+	}
+	ADDQ(Imm(16), src)
+	ADDQ(Imm(64), dst)
+}
+
+// codes4 widens 32 codes of 4 bits: the low bits of 16 bytes, then the high ones.
+func codes4(dst, src reg.Register, l *line) {
+	x, high, low := XMM(), XMM(), XMM()
 	VMOVDQU(isa.Word(0x0f0f0f0f), low)
-	VMOVUPS(isa.Lanes(7.5), middle)
-	Label("groups")
-	x := XMM()
 	VMOVDQU(mem(src, 0), x)
-	high := XMM()
 	VPSRLW(U8(4), x, high)
 	VPAND(low, high, high)
 	VPAND(low, x, x)
@@ -67,39 +89,48 @@ func widenQ4() {
 			}
 			y := YMM()
 			VPMOVZXBD(codes, y)
-			VCVTDQ2PS(y, y)
-			VSUBPS(middle, y, y)
-			VMOVUPS(y, mem(dst, 64*i+32*half))
+			l.put(half, y, mem(dst, 64*i+32*half))
 		}
 	}
 	ADDQ(Imm(16), src)
 	ADDQ(I32(128), dst)
-	SUBQ(Imm(32), n)
-	JNZ(LabelRef("groups"))
-	end()
 }
 
-// scaleColumns multiplies columns of a tile of scores.
-func scaleColumns() {
-	begin("scaleColumns", "func(s, by *float32, rows, n int)",
-		"s[r][i] *= by[i] for rows of a tile of scores; n is a positive multiple of 16")
-	s, by := Load(Param("s"), GP64()), Load(Param("by"), GP64())
-	rows, n := Load(Param("rows"), GP64()), Load(Param("n"), GP64())
-	SHLQ(Imm(2), n) // bytes
-	Label("row")
-	at := GP64()
-	XORQ(at, at)
-	Label("columns")
-	for i := range 2 {
-		y := YMM()
-		VMOVUPS(Mem{Base: s, Index: at, Scale: 1, Disp: 32 * i}, y)
-		VMULPS(Mem{Base: by, Index: at, Scale: 1, Disp: 32 * i}, y, y)
-		VMOVUPS(y, Mem{Base: s, Index: at, Scale: 1, Disp: 32 * i})
+// widenCodes turns codes into float32, some at a time: keys, whose lanes are
+// positions, and values, whose rows are.
+func widenCodes(name string, some int, codes func(dst, src reg.Register, l *line)) {
+	begin(name+"Keys", "func(dst, src, words *float32, n int)", "dst[:n] = codes at src, 16 positions of each channel, with their words; n is a positive multiple of 32")
+	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
+	words, n := Load(Param("words"), GP64()), Load(Param("n"), GP64())
+	l := &line{step: [2]reg.VecVirtual{YMM(), YMM()}, low: [2]reg.VecVirtual{YMM(), YMM()}}
+	for half := range 2 {
+		w := YMM()
+		VMOVDQU(mem(words, 32*half), w)
+		l.split(half, w)
 	}
-	ADDQ(Imm(64), at)
-	CMPQ(at, n)
-	JLT(LabelRef("columns"))
-	ADDQ(I32(4*tile), s)
+	Label("codes")
+	codes(dst, src, l)
+	SUBQ(Imm(uint64(some)), n)
+	JG(LabelRef("codes"))
+	end()
+
+	begin(name+"Values", "func(dst, src, words *float32, cols int)", "dst = 16 rows of codes at src, each with its word; cols is a positive multiple of 32")
+	dst, src = Load(Param("dst"), GP64()), Load(Param("src"), GP64())
+	words = Load(Param("words"), GP64())
+	cols, left, rows := Load(Param("cols"), GP64()), GP64(), GP64()
+	MOVQ(U32(16), rows)
+	one := &line{step: [2]reg.VecVirtual{YMM()}, low: [2]reg.VecVirtual{YMM()}}
+	one.step[1], one.low[1] = one.step[0], one.low[0]
+	Label("row")
+	w := YMM()
+	VPBROADCASTD(mem(words, 0), w)
+	one.split(0, w)
+	MOVQ(cols, left)
+	Label("codes")
+	codes(dst, src, one)
+	SUBQ(Imm(uint64(some)), left)
+	JG(LabelRef("codes"))
+	ADDQ(Imm(4), words)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
 	end()
