@@ -158,6 +158,7 @@ writes do not wait. On a shared machine compare shares, not speeds.`,
 	f.IntVarP(&b.repeats, "repeat", "r", 5, "times that each test of a model is run")
 	f.StringVar(&b.random, "random", "", "random weights of a shape instead of a MODEL: "+strings.Join(shapeNames(), ", "))
 	f.StringVar(&b.kind, "type", "", "how random weights are stored, as Q8_0 or Q4_K_M (default F32)")
+	kvTypeFlag(c, &b.kv)
 	f.IntVar(&b.chunk, "chunk", 0, "tokens of a prompt per step, as of weft serve (default 256)")
 	return c
 }

@@ -28,6 +28,7 @@ type modelBench struct {
 	repeats         int
 	random, kind    string // --random and --type
 	chunk           int    // tokens per step of the engine
+	kv              kernel.KVType
 }
 
 // benchRow is one test on some threads: "pp512" is a prompt of 512 tokens,
@@ -189,7 +190,7 @@ func (b *modelBench) lengths(context int) (prompts, tokens []int, err error) {
 // onPool runs all tests on some threads.
 func (b *modelBench) onPool(ctx context.Context, pool *par.Pool, m model.Model, s plan.Shape, prompts, tokens []int, row benchRow, show func(benchRow)) error {
 	longest, batch := max(slices.Max(prompts), slices.Max(tokens))+2, slices.Max(b.batches)
-	o := engine.Options{Pool: pool, MaxBatch: batch, Queue: batch, Chunk: b.chunk, NoPrefixCache: true}
+	o := engine.Options{Pool: pool, MaxBatch: batch, Queue: batch, Chunk: b.chunk, KVType: b.kv, NoPrefixCache: true}
 	o.Pages = batch*(longest/kernel.BlockLen+2) + 16
 	eng, err := engine.Open(m, o)
 	if err != nil {
@@ -213,10 +214,7 @@ func (b *modelBench) onPool(ctx context.Context, pool *par.Pool, m model.Model, 
 			if batch > 1 {
 				row.Test += fmt.Sprintf(" b%d", batch)
 			}
-			cache, err := s.KVBytes(n/2+1, quant.F32) // half of it is there on average
-			if err != nil {
-				return err
-			}
+			cache := s.KVBytes(n/2+1, b.kv) // half of it is there on average
 			work, read := s.Decode(n/2+1)*float64(n*batch), float64(n)*(r.weights+float64(int64(batch)*cache))
 			if err := b.measure(ctx, r, row, work, read, func() (float64, error) { return r.decode(ctx, batch, n) }, show); err != nil {
 				return err

@@ -30,6 +30,7 @@ func engineFlags(c *cobra.Command, o *engineOptions) {
 	f := c.Flags()
 	f.IntVar(&o.Pages, "pages", 0, "key/value cache pages (default: from memory and model)")
 	f.IntVar(&o.PageLen, "page-len", 0, "positions per page, a multiple of 16 (default 16)")
+	kvTypeFlag(c, &o.KVType)
 	f.IntVar(&o.MaxBatch, "max-batch", 0, "requests that run at once (default 16)")
 	f.IntVar(&o.Chunk, "chunk", 0, "tokens per step: running requests first, the rest for prompts (default 256)")
 	f.IntVar(&o.Queue, "queue", 0, "requests that may wait; more get 429 (default 64)")
@@ -40,6 +41,18 @@ func engineFlags(c *cobra.Command, o *engineOptions) {
 	f.IntVar(&o.Ngram, "ngram", 0, "longest run of tokens looked up in a request's own text to guess what follows; the answer stays the same (default: off)")
 	modelFlag(c, &o.draft, "draft", "smaller model of the same tokenizer that guesses ahead; the answer stays the same (default: none)")
 	f.IntVar(&o.DraftLen, "draft-max", 0, "tokens guessed at a time, at most; fewer or none where that does not pay (default 8)")
+}
+
+// kvTypeFlag says how keys and values are kept.
+func kvTypeFlag(c *cobra.Command, t *kernel.KVType) {
+	var names []string
+	for _, k := range kernel.KVTypes() {
+		names = append(names, k.String())
+	}
+	c.Flags().TextVar(t, "kv-type", kernel.KVF32, "how keys and values are kept: "+strings.Join(names, ", ")+"; the answer changes by their rounding (weft quantize --compare-kv)")
+	_ = c.RegisterFlagCompletionFunc("kv-type", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 // load prepares what the options name for a model.

@@ -9,7 +9,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -31,13 +30,10 @@ import (
 type planning struct {
 	env          *env
 	o            plan.Options
-	kind, kv     string // --type, --kv
+	kind         string // --type
 	memory       string
 	gflops, gbps float64
 }
-
-// kvTypes are the formats that caches are planned in.
-func kvTypes() []string { return []string{"f32", "f16", "q8_0"} }
 
 func (e *env) planCmd() *cobra.Command {
 	p := &planning{env: e}
@@ -54,7 +50,7 @@ The floors come from two rates, the peak of the arithmetic (of integers where th
 weights are multiplied as such, else of float32) and the bandwidth of reading
 memory, both measured now unless given. No program at these rates is faster,
 unless the weights fit the processor's cache; real programs are slower.`,
-		Example:           "  weft plan out/chat --context 2048 --batch 8\n  weft plan config.json --type q4_k_m --kv f16 --gflops 989000 --gbps 3350 --memory 80GB",
+		Example:           "  weft plan out/chat --context 2048 --batch 8\n  weft plan config.json --type q4_k_m --kv-type f16 --gflops 989000 --gbps 3350 --memory 80GB",
 		Args:              exactArgs("MODEL"),
 		ValidArgsFunction: modelArg,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -70,7 +66,7 @@ unless the weights fit the processor's cache; real programs are slower.`,
 	}
 	f := c.Flags()
 	f.StringVar(&p.kind, "type", "", "how weights are stored, as Q8_0 or Q4_K_M (default: as the files, or the config, say)")
-	f.StringVar(&p.kv, "kv", "f32", "how keys and values are kept: "+strings.Join(kvTypes(), ", ")+"; weft keeps f32")
+	kvTypeFlag(c, &p.o.KV)
 	f.IntVar(&p.o.Context, "context", 0, "positions of a request, prompt and answer (default: the model's)")
 	f.IntVar(&p.o.Prompt, "prompt", 0, "tokens of a prompt (default 512)")
 	f.IntVar(&p.o.Batch, "batch", 0, "requests that run at once (default 1)")
@@ -85,9 +81,6 @@ unless the weights fit the processor's cache; real programs are slower.`,
 // report reads the shape, measures what was not given and plans.
 func (p *planning) report(arg string) (r plan.Report, err error) {
 	wrong := func(format string, args ...any) error { return &usageError{fmt.Errorf("plan: "+format, args...)} }
-	if p.o.KV, err = quant.Parse(p.kv); err != nil || !slices.Contains(kvTypes(), p.kv) {
-		return r, wrong("--kv is %q, want one of %s", p.kv, strings.Join(kvTypes(), ", "))
-	}
 	if p.gflops < 0 || p.gbps < 0 {
 		return r, wrong("--gflops and --gbps must not be negative")
 	}

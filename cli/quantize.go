@@ -49,6 +49,7 @@ type quantized struct {
 
 func (e *env) quantizeCmd() *cobra.Command {
 	var out, mix, text string
+	var kv bool
 	var r rounding
 	c := &cobra.Command{
 		Use:   "quantize MODEL --out DIR|FILE.gguf",
@@ -68,12 +69,19 @@ text first (docs/QUANTIZATION.md).
 With --text it also measures what that costs, against the model: bits per byte,
 perplexity, KL divergence and how often both have the same most probable token, with
 95 % intervals; the file says so too. Take text that is not calibrated on. --compare
-does so for every method and writes nothing.`,
+does so for every method and writes nothing. --compare-kv does so for every type
+that keys and values can be kept in (--kv-type of weft serve), and writes nothing.`,
 		Example: "  weft quantize out/chat --out out/chat-q8 --text held-out.txt\n" +
 			"  weft quantize out/chat --out chat.gguf --type q4_k_m --method gptq --calibrate train.txt --text held-out.txt",
 		Args:              exactArgs("MODEL"),
 		ValidArgsFunction: modelArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if kv {
+				if text == "" {
+					return &usageError{errors.New("quantize: --compare-kv needs --text FILE: text to measure on")}
+				}
+				return e.compareKV(cmd.Context(), args[0], text)
+			}
 			if out == "" && !r.compare {
 				return &usageError{errors.New("quantize: --out is missing: name the folder, or the .gguf, to write")}
 			}
@@ -87,6 +95,7 @@ does so for every method and writes nothing.`,
 	c.Flags().StringVarP(&out, "out", "o", "", "folder, or file that ends in .gguf, to write")
 	mixFlag(c, &mix)
 	c.Flags().StringVar(&text, "text", "", "text or jsonl `file` to measure on what it costs")
+	c.Flags().BoolVar(&kv, "compare-kv", false, "write nothing: print what each type of keys and values costs on --text")
 	r.register(c)
 	return c
 }

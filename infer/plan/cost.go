@@ -4,29 +4,33 @@ import (
 	"cmp"
 	"math"
 
-	"weft/compute/quant"
+	"weft/compute/kernel"
 )
 
-// kept is how many values a position keeps in a layer, as rows of cols values.
+// kept is how many values a position keeps in a layer, as rows of cols values: a
+// key and a value for every head.
 func (s Shape) kept() (rows, cols int) {
 	if l := s.Latent; l != nil {
 		return 1, l.KV + l.Rope
 	}
-	return 2, s.KVHeads * s.HeadDim
+	return 2 * s.KVHeads, s.HeadDim
 }
 
-// KVBytes is the cache of one request of n positions, in a format:
-// 2 * layers * kv heads * head width * bytes * n; of sliding layers at most the
-// window's positions count. Where rows are no whole blocks, the format that
-// stands in (quant.Format.Fit) counts.
-func (s Shape) KVBytes(n int, f quant.Format) (int64, error) {
+// KVBytes is the cache of one request of n positions, in a type:
+// 2 * layers * kv heads * bytes of a head's row * n, scales included; of sliding
+// layers at most the window's positions count.
+func (s Shape) KVBytes(n int, t kernel.KVType) int64 {
 	rows, cols := s.kept()
-	row, err := f.Fit(cols).RowBytes(cols)
-	if err != nil {
-		return 0, err
+	row, n64 := int64(rows)*int64(t.RowBytes(cols)), s.positions(n)
+	if float64(row)*float64(n64) > mostBytes {
+		return mostBytes
 	}
-	return int64(rows*row) * s.positions(n), nil
+	return row * n64
 }
+
+// mostBytes is more than any machine has, and little enough that a few of it add
+// up without overflow.
+const mostBytes = 1 << 58
 
 // positions sums over the layers how many of n positions each keeps.
 func (s Shape) positions(n int) int64 {

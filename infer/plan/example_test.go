@@ -3,7 +3,7 @@ package plan_test
 import (
 	"fmt"
 
-	"weft/compute/quant"
+	"weft/compute/kernel"
 	"weft/infer/plan"
 )
 
@@ -13,8 +13,8 @@ func ExampleShape_KVBytes() {
 	if err != nil {
 		panic(err)
 	}
-	token, _ := s.KVBytes(1, quant.F16)
-	request, _ := s.KVBytes(32768, quant.F16)
+	token := s.KVBytes(1, kernel.KVF16)
+	request := s.KVBytes(32768, kernel.KVF16)
 	fmt.Printf("%d KiB per token, %.1f GB for 32768\n", token>>10, float64(request)/1e9)
 	fmt.Printf("4 drafted tokens, 70 %% right: %.2f tokens per pass\n", plan.Tokens(0.7, 4))
 	// Output:

@@ -7,20 +7,21 @@ import (
 	"math"
 	"sort"
 
+	"weft/compute/kernel"
 	"weft/compute/quant"
 )
 
 // Options say what to plan for. Machine, Size and Type are required.
 type Options struct {
 	Machine Machine
-	Size    Sizer        // how weights are stored
-	Type    string       // what that is called: "Q4_K_M"
-	KV      quant.Format // how keys and values are kept; F32
-	Prompt  int          // tokens of a prompt; 512, or the context where that is smaller
-	Context int          // positions of a request, prompt and answer; the model's
-	Batch   int          // requests that run at once; 1
-	Util    float64      // share of the memory that weights and cache may take; 0.9
-	Draft   float64      // time of a drafted token, as a share of a step; 0: looked up, not computed
+	Size    Sizer         // how weights are stored
+	Type    string        // what that is called: "Q4_K_M"
+	KV      kernel.KVType // how keys and values are kept; float32
+	Prompt  int           // tokens of a prompt; 512, or the context where that is smaller
+	Context int           // positions of a request, prompt and answer; the model's
+	Batch   int           // requests that run at once; 1
+	Util    float64       // share of the memory that weights and cache may take; 0.9
+	Draft   float64       // time of a drafted token, as a share of a step; 0: looked up, not computed
 }
 
 // Validate names the first option that makes no sense.
@@ -35,7 +36,7 @@ func (o Options) Validate() error {
 	case o.Size == nil:
 		return errors.New("plan: nothing says how weights are stored: set Size")
 	case !o.KV.Valid():
-		return fmt.Errorf("plan: the cache's format is %v: %w", o.KV, quant.ErrFormat)
+		return fmt.Errorf("plan: keys and values are kept as %v, want one of %v", o.KV, kernel.KVTypes())
 	case o.Prompt < 0 || o.Context < 0 || o.Batch < 0:
 		return fmt.Errorf("plan: prompt %d, context %d, batch %d: want none of them negative", o.Prompt, o.Context, o.Batch)
 	case o.Util < 0 || o.Util > 1:
@@ -120,7 +121,7 @@ func New(s Shape, o Options) (Report, error) {
 	if o.Prompt > o.Context {
 		return Report{}, fmt.Errorf("plan: a prompt of %d tokens does not fit requests of %d positions", o.Prompt, o.Context)
 	}
-	r := Report{Shape: s, Notes: s.Notes, Type: o.Type, KVType: o.KV.Name(), Context: o.Context, Prompt: o.Prompt, Machine: o.Machine}
+	r := Report{Shape: s, Notes: s.Notes, Type: o.Type, KVType: o.KV.String(), Context: o.Context, Prompt: o.Prompt, Machine: o.Machine}
 	if o.Context > s.Context {
 		r.Notes = append(r.Notes[:len(r.Notes):len(r.Notes)], fmt.Sprintf("the model was made for %d positions, not %d", s.Context, o.Context))
 	}
@@ -153,14 +154,8 @@ type planner struct {
 	o Options
 }
 
-// kv is the cache of a request of n positions; its format was checked.
-func (p planner) kv(n int) int64 {
-	bytes, err := p.KVBytes(n, p.o.KV)
-	if err != nil {
-		panic(err) // Fit leaves no row that is no whole number of blocks
-	}
-	return bytes
-}
+// kv is the cache of a request of n positions.
+func (p planner) kv(n int) int64 { return p.KVBytes(n, p.o.KV) }
 
 // prefill reads every weight at least once, and writes its cache.
 func (p planner) prefill() Floor {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"weft/compute/kernel"
 	"weft/compute/quant"
 )
 
@@ -77,25 +78,26 @@ func TestKV(t *testing.T) {
 		name   string
 		config string
 		n      int
-		format quant.Format
+		kind   kernel.KVType
 		want   int64
 	}{
-		{"70B, 8 groups, a token", llama70B, 1, quant.F16, 320 * ki},
-		{"70B, 8 groups, a page of 16", llama70B, 16, quant.F16, 5 * mi},
-		{"70B, 8 groups, 32K", llama70B, 32768, quant.F16, 10 * gi}, // 10.7 GB
-		{"70B, every head its own", heads(64), 1, quant.F16, 2.5 * mi},
-		{"70B, one head for all, 32K", heads(1), 32768, quant.F16, 1.25 * gi},
-		{"70B, float32", llama70B, 1, quant.F32, 640 * ki},
-		{"70B, 8 bits with scales", llama70B, 1, quant.Q8_0, 170 * ki},
-		{"window of 4096, 32K", mistral, 32768, quant.F16, 4096 * 32 * 2 * 1024 * 2},
-		{"latent of 512+64", deepSeekV3, 1, quant.F16, 61 * 576 * 2},
+		{"70B, 8 groups, a token", llama70B, 1, kernel.KVF16, 320 * ki},
+		{"70B, 8 groups, a page of 16", llama70B, 16, kernel.KVF16, 5 * mi},
+		{"70B, 8 groups, 32K", llama70B, 32768, kernel.KVF16, 10 * gi}, // 10.7 GB
+		{"70B, every head its own", heads(64), 1, kernel.KVF16, 2.5 * mi},
+		{"70B, one head for all, 32K", heads(1), 32768, kernel.KVF16, 1.25 * gi},
+		{"70B, float32", llama70B, 1, kernel.KVF32, 640 * ki},
+		{"70B, 8 bits with scales", llama70B, 1, kernel.KVQ8, 80 * 16 * (128 + 4)},
+		{"70B, 4 bits with scales", llama70B, 1, kernel.KVQ4, 80 * 16 * (64 + 4)},
+		{"window of 4096, 32K", mistral, 32768, kernel.KVF16, 4096 * 32 * 2 * 1024 * 2},
+		{"latent of 512+64", deepSeekV3, 1, kernel.KVF16, 61 * 576 * 2},
 	} {
-		got, err := parse(t, c.config).KVBytes(c.n, c.format)
-		if err != nil || got != c.want {
-			t.Errorf("%s: %d bytes, %v, want %d", c.name, got, err, c.want)
+		got := parse(t, c.config).KVBytes(c.n, c.kind)
+		if got != c.want {
+			t.Errorf("%s: %d bytes, want %d", c.name, got, c.want)
 		}
 	}
-	one, _ := parse(t, llama70B).KVBytes(32768, quant.F16)
+	one := parse(t, llama70B).KVBytes(32768, kernel.KVF16)
 	near(t, "50 requests of 32K", 50*float64(one), 537e9, 0.001)
 }
 
@@ -187,7 +189,7 @@ func TestPlan(t *testing.T) {
 	s := parse(t, llama70B)
 	bf16, _ := quant.ParseMixture("BF16")
 	q4, _ := quant.ParseMixture("Q4_K_M")
-	r, err := New(s, Options{Machine: h100, Size: s.Mixed(bf16), Type: "BF16", KV: quant.F16})
+	r, err := New(s, Options{Machine: h100, Size: s.Mixed(bf16), Type: "BF16", KV: kernel.KVF16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +202,7 @@ func TestPlan(t *testing.T) {
 	}
 	near(t, "a step at 32K: weights without the embedding, and 10.7 GB", r.Steps[0].Floor.Seconds, (139e9+10.74e9)/3.35e12, 0.005)
 
-	r, err = New(s, Options{Machine: h100, Size: s.Mixed(q4), Type: "Q4_K_M", KV: quant.F16, Batch: 2, Util: 0.95, Prompt: 4096})
+	r, err = New(s, Options{Machine: h100, Size: s.Mixed(q4), Type: "Q4_K_M", KV: kernel.KVF16, Batch: 2, Util: 0.95, Prompt: 4096})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +215,7 @@ func TestPlan(t *testing.T) {
 	half := 2 * r.KVRequest * 3 / 4 // room for two requests of 3/4 of the context
 	small := h100
 	small.Memory = r.WeightBytes + half
-	r, err = New(s, Options{Machine: small, Size: s.Mixed(q4), Type: "Q4_K_M", KV: quant.F16, Batch: 2, Util: 1})
+	r, err = New(s, Options{Machine: small, Size: s.Mixed(q4), Type: "Q4_K_M", KV: kernel.KVF16, Batch: 2, Util: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +242,7 @@ func TestOptions(t *testing.T) {
 		{Options{Size: size}, "0 FLOP/s"},
 		{Options{Size: size, Machine: Machine{FLOPs: 1}}, "0 bytes/s"},
 		{Options{Machine: h100}, "set Size"},
-		{Options{Machine: h100, Size: size, KV: 99}, "cache's format"},
+		{Options{Machine: h100, Size: size, KV: 99}, "kept as KVType(99)"},
 		{Options{Machine: h100, Size: size, Util: 2}, "utilization is 2"},
 		{Options{Machine: h100, Size: size, Batch: -1}, "batch -1"},
 		{Options{Machine: h100, Size: size, Draft: -1}, "want 0 to 1"},
@@ -293,7 +295,7 @@ func FuzzParseConfig(f *testing.F) {
 			t.Fatalf("%d weights, %d active", total, active)
 		}
 		q8, _ := quant.ParseMixture("Q8_0")
-		if _, err := New(s, Options{Machine: h100, Size: s.Mixed(q8), KV: quant.Q8_0, Prompt: 1}); err != nil {
+		if _, err := New(s, Options{Machine: h100, Size: s.Mixed(q8), KV: kernel.KVQ8, Prompt: 1}); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 
+	"weft/compute/kernel"
 	"weft/compute/op"
 	"weft/compute/par"
 	"weft/compute/tensor"
@@ -54,7 +55,18 @@ func Compare(ctx context.Context, parent, m model.Model, text iter.Seq2[corpus.B
 	if a, b := parent.Info().Vocab, m.Info().Vocab; a != b {
 		return Report{}, fmt.Errorf("ptq: compare a vocabulary of %d tokens with a parent's of %d", b, a)
 	}
-	c := comparison{ctx: ctx, passes: [2]*op.Pass{{Pool: pool, Arena: new(tensor.Arena)}, {Pool: pool, Arena: new(tensor.Arena)}}}
+	return compare(ctx, parent, m, kernel.KVF32, text, pool)
+}
+
+// CompareKV is Compare of a model with itself when its keys and values are kept as
+// t, as a cache of that type would: what is said is what serving would say.
+func CompareKV(ctx context.Context, m model.Model, t kernel.KVType, text iter.Seq2[corpus.Batch, error], pool *par.Pool) (Report, error) {
+	return compare(ctx, m, m, t, text, pool)
+}
+
+// compare reads text with a parent and with m, whose keys and values are kept as t.
+func compare(ctx context.Context, parent, m model.Model, t kernel.KVType, text iter.Seq2[corpus.Batch, error], pool *par.Pool) (Report, error) {
+	c := comparison{ctx: ctx, passes: [2]*op.Pass{{Pool: pool, Arena: new(tensor.Arena)}, {Pool: pool, Arena: new(tensor.Arena), KVType: t}}}
 	for b, err := range text {
 		if err == nil {
 			err = c.batch([2]model.Model{parent, m}, b)

@@ -1,0 +1,28 @@
+package ptq_test
+
+import (
+	"context"
+	"testing"
+
+	"weft/compute/kernel"
+	"weft/train/ptq"
+)
+
+// TestCompareKV: on a trained model, fewer bits of keys and values cost more, and
+// 8 of them next to nothing; float32 costs nothing at all.
+func TestCompareKV(t *testing.T) {
+	_, held := texts(t, 0, 2048)
+	m := load(t, "tiny-s")
+	most := map[kernel.KVType]float64{kernel.KVF32: 1e-9, kernel.KVF16: 1e-6, kernel.KVBF16: 3e-5, kernel.KVQ8: 1e-4, kernel.KVQ4: 0.02}
+	for _, kind := range kernel.KVTypes() {
+		cost, err := ptq.CompareKV(context.Background(), m, kind, held, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%v: KL %.7f [%.7f, %.7f], same top token %.4f, perplexity times %.5f [%.5f, %.5f]", kind,
+			cost.KL.Value, cost.KL.Low, cost.KL.High, cost.Top1.Value, cost.Ratio.Value, cost.Ratio.Low, cost.Ratio.High)
+		if cost.KL.Value > most[kind] {
+			t.Errorf("%v diverges by %.3g nats per token, want at most %.3g", kind, cost.KL.Value, most[kind])
+		}
+	}
+}
