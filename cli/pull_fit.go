@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"weft/compute/kernel"
+	"weft/infer/plan"
 	"weft/internal/sysmem"
 	"weft/model/hub"
 	"weft/model/zoo"
@@ -34,7 +36,6 @@ type fit struct {
 const (
 	pullContext = 4096      // positions that memory is reckoned for
 	maxContext  = 1 << 24   // positions that may be asked for
-	kvBytes     = 4         // of a key's or value's number: float32
 	peekConfig  = 1 << 20   // bytes of a config.json
 	peekGGUF    = 256 << 10 // bytes of a GGUF that hold its shapes
 	diskReserve = 64 << 20  // bytes that a pull leaves free
@@ -48,7 +49,7 @@ func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, positions i
 		return nil, err
 	}
 	f := &fit{
-		Family: shape.Family, Weights: p.WeightBytes() * shape.Widened, Context: positions,
+		Family: shape.Family, Weights: p.WeightBytes() * widened(shape), Context: positions,
 		Memory: sysmem.Limit(), Free: sysmem.Free(), Disk: int64(diskFree(filepath.Dir(p.Path))), Problems: []string{},
 	}
 	if f.Context == 0 {
@@ -57,7 +58,7 @@ func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, positions i
 			f.Context = min(f.Context, shape.Context)
 		}
 	}
-	f.Cache = kvBytes * shape.Values * int64(f.Context)
+	f.Cache = shape.KVBytes(f.Context, kernel.KVF32)
 	_, f.Fetch = p.Bytes()
 	pool := e.pool()
 	defer pool.Close()
@@ -69,9 +70,18 @@ func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, positions i
 	return f, nil
 }
 
-// shapeOf reads the description of a plan's model. The problem is why weft could
-// not load it.
-func shapeOf(ctx context.Context, c *hub.Client, p *hub.Plan) (s hub.Shape, problem, err error) {
+// widened is how many bytes of memory a byte of weights takes: those in half
+// precision are held in float32.
+func widened(s plan.Shape) int64 {
+	if strings.Contains(s.DType, "float16") {
+		return 2
+	}
+	return 1
+}
+
+// shapeOf reads the description of a plan's model; where it says too little, the
+// family alone. The problem is why weft could not load it.
+func shapeOf(ctx context.Context, c *hub.Client, p *hub.Plan) (s plan.Shape, problem, err error) {
 	weights := p.Items[len(p.Items)-1]
 	for _, it := range p.Items {
 		if it.Weights {
@@ -79,24 +89,23 @@ func shapeOf(ctx context.Context, c *hub.Client, p *hub.Plan) (s hub.Shape, prob
 			break // of a split GGUF the first part describes it
 		}
 	}
-	if config := p.Item("config.json"); config != nil {
-		data, err := c.Peek(ctx, config, peekConfig)
-		if err != nil {
-			return s, nil, err
+	var text []byte
+	if config := p.Item(zoo.ConfigFile); config != nil {
+		if text, err = c.Peek(ctx, config, peekConfig); err == nil {
+			problem = zoo.CheckConfig(text)
 		}
-		if s, err = hub.ShapeOfConfig(data); err != nil {
-			return s, nil, err
+	} else if text, err = c.Peek(ctx, weights, peekGGUF); err == nil {
+		if text, err = zoo.Describe(text); err == nil {
+			problem = zoo.CheckFamily(text)
 		}
-		return s, zoo.CheckConfig(data), nil
 	}
-	data, err := c.Peek(ctx, weights, peekGGUF)
 	if err != nil {
 		return s, nil, err
 	}
-	if s, err = hub.ShapeOfGGUF(data); err != nil {
-		return s, nil, err
+	if s, err = plan.ParseConfig(text); errors.Is(err, plan.ErrConfig) {
+		s, err = plan.Shape{Family: s.Family}, nil
 	}
-	return s, zoo.CheckArchitecture(s.Family), nil
+	return s, problem, err
 }
 
 // judge fills Problems and Advice.

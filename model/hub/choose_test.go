@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -88,63 +86,6 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%q: %q, to open %q, want %q, %q", c.sel, got, v.Main, c.want, c.main)
 		}
 	}
-}
-
-// head writes the beginning of a GGUF: keys and their uint32 or string values.
-func head(pairs ...any) []byte {
-	var b bytes.Buffer
-	put := func(v any) { _ = binary.Write(&b, binary.LittleEndian, v) }
-	text := func(s string) { put(uint64(len(s))); b.WriteString(s) }
-	b.WriteString("GGUF")
-	put(uint32(3))
-	put(uint64(0))
-	put(uint64(len(pairs)/2 + 1)) // one more than there is: the rest is cut off
-	for i := 0; i < len(pairs); i += 2 {
-		text(pairs[i].(string))
-		switch v := pairs[i+1].(type) {
-		case string:
-			put(uint32(8))
-			text(v)
-		case int:
-			put(uint32(4))
-			put(uint32(v))
-		}
-	}
-	return b.Bytes()
-}
-
-func TestShapes(t *testing.T) {
-	s, err := ShapeOfConfig([]byte(`{"model_type":"llama","hidden_size":2048,"num_hidden_layers":22,"num_attention_heads":32,"num_key_value_heads":4,"max_position_embeddings":2048,"torch_dtype":"bfloat16"}`))
-	if want := (Shape{"llama", 2048, 2 * 22 * 4 * 64, 2}); err != nil || s != want {
-		t.Errorf("config.json: %+v, %v, want %+v", s, err, want)
-	}
-	g := head("general.architecture", "llama", "llama.context_length", 2048, "llama.embedding_length", 2048, "llama.block_count", 22, "llama.attention.head_count", 32, "llama.attention.head_count_kv", 4)
-	s, err = ShapeOfGGUF(g)
-	if want := (Shape{"llama", 2048, 2 * 22 * 4 * 64, 1}); err != nil || s != want {
-		t.Errorf("GGUF: %+v, %v, want %+v", s, err, want)
-	}
-	if s, err = ShapeOfGGUF(g[:80]); err != nil || s.Family != "llama" || s.Values != 0 {
-		t.Errorf("a cut GGUF: %+v, %v, want the family alone", s, err)
-	}
-	if _, err := ShapeOfGGUF([]byte("PK\x03\x04")); err == nil {
-		t.Error("a zip is a GGUF")
-	}
-	if s, err = ShapeOfConfig([]byte(`{"num_hidden_layers":9223372036854775807,"num_attention_heads":9,"head_dim":-9}`)); err != nil || s.Values != 0 {
-		t.Errorf("impossible sizes: %+v, %v", s, err)
-	}
-}
-
-// Descriptions of models come from strangers too, and are multiplied.
-func FuzzShape(f *testing.F) {
-	f.Add([]byte(`{"num_hidden_layers":2,"num_attention_heads":3,"head_dim":4,"max_position_embeddings":5}`))
-	f.Add(head("general.architecture", "llama", "llama.embedding_length", 64, "llama.block_count", 2, "llama.attention.head_count", 4))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, read := range []func([]byte) (Shape, error){ShapeOfConfig, ShapeOfGGUF} {
-			if s, err := read(data); err == nil && (s.Values < 0 || s.Values > 2*maxValues) {
-				t.Errorf("%d values of one position", s.Values)
-			}
-		}
-	})
 }
 
 // What a registry answers must end in an error or in files that lie below their

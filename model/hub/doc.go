@@ -20,8 +20,7 @@
 // arrives. A token goes to the registry it belongs to and nowhere else.
 //
 // The package knows names, bytes and where they lie. Of models it knows which
-// files belong together, and how much memory a cache of keys and values takes;
-// it reads no weights, no environment and no settings.
+// files belong together; it reads no weights, no environment and no settings.
 //
 // Layouts: https://huggingface.co/docs/hub/local-cache and
 // https://github.com/ollama/ollama/blob/main/docs/import.mdx; the manifest is

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -235,10 +236,27 @@ func (m *Llama) ConfigJSON() ([]byte, error) {
 	}
 	c := m.Config
 	c.TorchDtype = "float32"
+	if c.PartialRotaryFactor == 1 {
+		c.PartialRotaryFactor = 0 // not said
+	}
+	if v.has("no_rope_layers") && len(c.NoRopeLayers) == 0 { // missing, it means every fourth
+		c.NoRopeLayers = pattern(c.NumHiddenLayers, func(int) int { return 1 })
+	}
+	if v.has("layer_types") && len(c.LayerTypes) == 0 && c.SlidingWindow > 0 { // missing, it means layers from the 28th
+		c.LayerTypes = pattern(c.NumHiddenLayers, func(int) string { return slidingAttention })
+	}
+	var window json.RawMessage
+	if v.has("sliding_window") { // missing, it may mean one
+		window = []byte("null")
+		if c.SlidingWindow > 0 {
+			window = strconv.AppendInt(nil, int64(c.SlidingWindow), 10)
+		}
+	}
 	return json.MarshalIndent(struct {
 		Architectures    []string `json:"architectures"`
 		HiddenAct        string   `json:"hidden_act"`
 		UseSlidingWindow bool     `json:"use_sliding_window,omitzero"`
 		Config
-	}{[]string{v.Architecture}, "silu", v.asks && c.SlidingWindow > 0, c}, "", "  ")
+		SlidingWindow json.RawMessage `json:"sliding_window,omitempty"`
+	}{[]string{v.Architecture}, "silu", v.asks && c.SlidingWindow > 0, c, window}, "", "  ")
 }

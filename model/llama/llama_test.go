@@ -3,6 +3,7 @@ package llama_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -371,6 +372,29 @@ func TestDecodeAllocations(t *testing.T) {
 	t.Logf("%.1f allocations per token and layer", perLayer)
 	if perLayer > 16 {
 		t.Errorf("a decoded token takes %.1f allocations per layer, want at most 16", perLayer)
+	}
+}
+
+// TestConfigJSON: what a family takes for a missing key is said where it is not
+// so.
+func TestConfigJSON(t *testing.T) {
+	for kind, want := range map[string]string{
+		"llama": "", "mistral": `"sliding_window": null`, "qwen2": `"sliding_window": null`, "smollm3": `"no_rope_layers": [`,
+	} {
+		cfg := tiny(false)
+		cfg.ModelType = kind
+		m := llama.New(cfg, nil)
+		text, err := m.ConfigJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := llama.ParseConfig(text)
+		if err != nil || again.SlidingWindow != 0 || again.TieWordEmbeddings || slices.Contains(again.NoRopeLayers, 0) {
+			t.Errorf("%s: %v: comes back as %+v", kind, err, again)
+		}
+		if !strings.Contains(string(text), want) || strings.Contains(string(text), "partial_rotary_factor") || kind == "llama" && strings.Contains(string(text), "sliding") {
+			t.Errorf("%s: config.json is %s", kind, text)
+		}
 	}
 }
 

@@ -7,8 +7,9 @@ func CheckConfig(config []byte) error {
 	return err
 }
 
-// CheckArchitecture says whether a GGUF's general.architecture is known.
-func CheckArchitecture(name string) error {
-	_, err := archNamed(name)
+// CheckFamily says whether the family of a config.json is known, whatever else
+// it says or leaves out.
+func CheckFamily(config []byte) error {
+	_, err := familyOf(config)
 	return err
 }

@@ -2,6 +2,7 @@ package zoo_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -210,6 +211,34 @@ func TestPlanned(t *testing.T) {
 		}
 		if s.Sliding != sliding || s.Sliding > 0 && s.Window != cfg.SlidingWindow || s.Context != m.Info().Context || s.Family != m.Info().Family || len(s.Notes) > 0 {
 			t.Errorf("%s: planned as %s (%q), want %d layers with a window, context %d", name, s, s.Notes, sliding, m.Info().Context)
+		}
+	}
+}
+
+// TestPublishedGGUF reads what published files say of their models: it is
+// understood, or refused by the name of the family.
+func TestPublishedGGUF(t *testing.T) {
+	for name, want := range map[string]string{
+		"llama-spm": "", "deepseek-coder": "", "phi-3": "",
+		"bert-bge": `"bert"`, "falcon": `"falcon"`, "gpt-2": `"gpt2"`,
+	} {
+		files, err := zoo.Open(testkit.Data(t, "gguf-vocabs/ggml-vocab-"+name+".gguf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := fs.ReadFile(files, zoo.ConfigFile)
+		if want != "" {
+			if !errors.Is(err, zoo.ErrFamily) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %v %s", name, err, zoo.ErrFamily, want)
+			}
+			continue
+		}
+		c, err := llama.ParseConfig(text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if linear := c.RopeScaling.Type == "linear" && c.RopeScaling.Factor == 4; linear != (name == "deepseek-coder") {
+			t.Errorf("%s: rotation %+v, theta %g", name, c.RopeScaling, c.RopeTheta)
 		}
 	}
 }

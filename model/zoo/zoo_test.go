@@ -180,6 +180,9 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"hidden_size":1e99,"eos_token_id":[1,2],"rope_theta":null}`))
 	all := families(f)
 	all["tiny"] = tiny()
+	c := all["mistral"]
+	c.SlidingWindow = 0
+	all["mistral without a window"] = c
 	for _, cfg := range all {
 		text, err := llama.New(cfg, nil).ConfigJSON()
 		if err != nil {
@@ -207,8 +210,11 @@ func FuzzConfig(f *testing.F) {
 			t.Fatal(err)
 		}
 		again, err := llama.ParseConfig(text)
-		if again.TorchDtype = m.TorchDtype; err != nil || !reflect.DeepEqual(again, m.Config) {
-			t.Fatalf("%v: %+v comes back as %+v", err, m.Config, again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again.TorchDtype = m.TorchDtype; !reflect.DeepEqual(llama.New(again, nil).Config, m.Config) {
+			t.Fatalf("%+v comes back as %+v", m.Config, again)
 		}
 	})
 }
