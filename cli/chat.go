@@ -44,6 +44,7 @@ With --tools the model may call the tools of a JSON file, a list as in the field
 						return err
 					}
 				}
+				ask.Adapter = o.adapter()
 				t := &talk{env: e, model: m, base: l.tmpl == nil, ask: ask, system: system}
 				if t.base {
 					if t.ask.MaxTokens == 0 {
@@ -57,6 +58,7 @@ With --tools the model may call the tools of a JSON file, a list as in the field
 	}
 	s.register(c, 0.8)
 	engineFlags(c, &o)
+	loraFlags(c, &o)
 	c.Flags().StringVar(&system, "system", "", "system message of the conversation")
 	c.Flags().StringVar(&tools, "tools", "", "JSON file of the tools that the model may call")
 	return c

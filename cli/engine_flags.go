@@ -23,6 +23,9 @@ type engineOptions struct {
 	draft    string // MODEL that guesses ahead; none
 	prefixes string // folder for kept prefixes; none
 	prefixMB int    // size of its files at most, MiB
+
+	lora    string // folder of an adapter; none
+	anyBase bool   // of a base of any name
 }
 
 // engineFlags are the knobs of the engine that commands share.

@@ -23,6 +23,8 @@ import (
 // exportFlags are the settings of `weft export`.
 type exportFlags struct {
 	gguf, mix, folder, modelfile string
+	adapter                      string // folder of an adapter to merge; none
+	anyBase                      bool   // of a base of any name
 }
 
 // exported is what one file or folder of an export is, and what `--json` prints.
@@ -46,6 +48,9 @@ func (e *env) exportCmd() *cobra.Command {
   --safetensors DIR  a folder in the Hugging Face layout, weights in float32
   --modelfile FILE   how Ollama runs the GGUF: its template and where an answer ends
 
+With --adapter, a LoRA adapter is added to the weights first: what is written is the
+adapted model, for programs that know no adapters.
+
 The GGUF also holds the tokenizer.json as it is, so that a model that comes back has
 the same ids to the last one. What a file cannot say is printed as a note.`,
 		Example: "  weft export out/chat --gguf chat.gguf --type q4_k_m --modelfile Modelfile\n" +
@@ -65,6 +70,8 @@ the same ids to the last one. What a file cannot say is printed as a note.`,
 	f := c.Flags()
 	f.StringVar(&o.gguf, "gguf", "", "GGUF `file` to write")
 	mixFlag(c, &o.mix)
+	f.StringVar(&o.adapter, "adapter", "", "`folder` of a LoRA adapter in PEFT's layout, to merge into the weights")
+	anyBaseFlag(c, &o.anyBase)
 	f.StringVar(&o.folder, "safetensors", "", "`folder` to write")
 	f.StringVar(&o.modelfile, "modelfile", "", "Modelfile of Ollama to write, as `file`")
 	return c
@@ -94,10 +101,16 @@ func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
 		return nil, &usageError{errors.New("export: nothing to write: name --gguf FILE, --safetensors DIR or --modelfile FILE")}
 	}
 	read := zoo.LoadServing // encoded row by row: blocks need not be widened
-	if o.folder != "" {
+	if o.folder != "" || o.adapter != "" {
 		read = zoo.LoadFS
 	}
+	if o.adapter != "" && o.gguf == "" && o.folder == "" {
+		return nil, &usageError{errors.New("export: --adapter changes weights: name --gguf FILE or --safetensors DIR to write them to")}
+	}
 	l, err := loadWith(arg, read)
+	if err == nil && o.adapter != "" {
+		err = l.merge(o.adapter, o.anyBase)
+	}
 	if err != nil {
 		return nil, err
 	}

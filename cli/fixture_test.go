@@ -10,6 +10,7 @@ import (
 
 	"weft/compute/tensor"
 	"weft/model/llama"
+	"weft/model/lora"
 	"weft/model/zoo"
 	"weft/text/corpus"
 	"weft/text/corpus/world"
@@ -50,6 +51,23 @@ func tinyModel(dir, tmpl string) error {
 		return err
 	}
 	return t.Save(dir)
+}
+
+// tinyAdapter writes an adapter for the model of tinyModel in a folder.
+func tinyAdapter(dir, base string) error {
+	m, err := zoo.Load(base)
+	if err != nil {
+		return err
+	}
+	a, err := lora.New(m, lora.Config{Base: base, Rank: 4, Alpha: 16, Targets: []string{"q_proj", "v_proj", "up_proj", "down_proj"}}, tensor.NewRNG(1))
+	if err != nil {
+		return err
+	}
+	rng := tensor.NewRNG(2)
+	for _, p := range a.Params() {
+		rng.FillNormal(p.Value.Data, 0.3)
+	}
+	return a.Save(dir)
 }
 
 // holdPort listens on a free loopback port for the rest of the script and

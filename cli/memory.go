@@ -123,7 +123,7 @@ func heldBytes(m model.Model) int64 {
 		if l.Linear == nil {
 			return
 		}
-		if d, ok := (*l.Linear).(*nn.Dense); ok && d.Frozen() {
+		if d, ok := nn.Plain(*l.Linear).(*nn.Dense); ok && d.Frozen() {
 			n += 4 * int64(d.In()) * int64(d.Out())
 		}
 	})

@@ -113,11 +113,19 @@ func (l *loaded) live(pool *par.Pool, o engineOptions) (*local.Model, *engine.En
 	if err := o.load(l); err != nil {
 		return nil, nil, err
 	}
+	if o.lora != "" {
+		o.MaxAdapters = 1
+	}
 	eng, err := engine.Open(l.model, o.Options)
 	if err != nil {
 		return nil, nil, err
 	}
-	return local.New(l.tok, l.tmpl, eng, l.model.Info()), eng, nil
+	m := local.New(l.tok, l.tmpl, eng, l.model.Info())
+	if err := o.adapt(m, eng, l); err != nil {
+		eng.Close()
+		return nil, nil, err
+	}
+	return m, eng, nil
 }
 
 // withModel brings a model folder to life for the time of fn.

@@ -10,6 +10,7 @@ import (
 	"weft/compute/par"
 	"weft/infer/engine"
 	"weft/internal/sysmem"
+	"weft/llm/local"
 	"weft/llm/registry"
 	"weft/server"
 	"weft/text/template"
@@ -25,6 +26,8 @@ type offer struct {
 	about     server.About
 	context   int
 	created   time.Time
+	adapters  *local.Adapters // nil: it takes none
+	loras     []string        // NAME=DIR, to be loaded with the model the first time
 
 	mu   sync.Mutex
 	live *engine.Engine // nil: not loaded
@@ -113,6 +116,10 @@ func (f *offer) load() (registry.Loaded, error) {
 		return registry.Loaded{}, err
 	}
 	facade.SetIdentity(l.identity(f.engine))
+	if err := f.adapt(facade, eng, l); err != nil {
+		eng.Close()
+		return registry.Loaded{}, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.live = eng
@@ -126,6 +133,9 @@ func (f *offer) load() (registry.Loaded, error) {
 
 // retire closes an engine and keeps its counters, which must never fall.
 func (f *offer) retire(eng *engine.Engine) {
+	if f.adapters != nil {
+		f.adapters.Detach()
+	}
 	eng.Close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,7 +176,7 @@ func (f *offer) stats(waiting int) server.Stats {
 func (f *offer) model(m *registry.Model) server.Model {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return server.Model{
+	out := server.Model{
 		ID: f.name, Model: m, Context: f.context, Created: f.created, About: f.about,
 		Stats: func() server.Stats { return f.stats(m.Status().Waiting) },
 		Status: func() server.Status {
@@ -178,6 +188,10 @@ func (f *offer) model(m *registry.Model) server.Model {
 			return out
 		},
 	}
+	if f.adapters != nil {
+		out.Adapters = f.adapters
+	}
+	return out
 }
 
 // lazyShare is the part of this machine's memory that models may take when they

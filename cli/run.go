@@ -25,7 +25,7 @@ With --chat the prompt is one user message, rendered by the model's template.`,
 			if err != nil {
 				return err
 			}
-			r.Prompt, r.Echo = args[1], echo
+			r.Prompt, r.Echo, r.Adapter = args[1], echo, o.adapter()
 			if asChat {
 				r.Prompt, r.Messages = "", []chat.Message{{Role: chat.User, Content: args[1]}}
 			}
@@ -36,6 +36,7 @@ With --chat the prompt is one user message, rendered by the model's template.`,
 	}
 	s.register(c, 0.8)
 	engineFlags(c, &o)
+	loraFlags(c, &o)
 	c.Flags().BoolVar(&asChat, "chat", false, "treat the prompt as a user message")
 	c.Flags().BoolVar(&echo, "echo", false, "print the prompt before its continuation")
 	return c

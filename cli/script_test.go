@@ -15,7 +15,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script/*.txtar: every subcommand has at least one
 // happy and one error script. $MODEL is a tiny random chat model, $BASE the
-// same without a chat template.
+// same without a chat template, $ADAPTER changes the first.
 func TestScripts(t *testing.T) {
 	dir := t.TempDir()
 	base, chatModel := filepath.Join(dir, "base"), filepath.Join(dir, "chat")
@@ -25,10 +25,14 @@ func TestScripts(t *testing.T) {
 	if err := tinyModel(chatModel, "weft"); err != nil {
 		t.Fatal(err)
 	}
+	adapter := filepath.Join(dir, "adapter")
+	if err := tinyAdapter(adapter, chatModel); err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			for key, val := range map[string]string{"MODEL": chatModel, "BASE": base, "HOME": e.WorkDir} {
+			for key, val := range map[string]string{"MODEL": chatModel, "BASE": base, "ADAPTER": adapter, "HOME": e.WorkDir} {
 				e.Setenv(key, val)
 			}
 			return nil

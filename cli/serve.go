@@ -33,6 +33,7 @@ type serving struct {
 	memory    string        // for all models together; no bound
 	idle      time.Duration // without a request, until a model is unloaded; never
 	engine    engineOptions
+	lora      loraOptions
 
 	nextPort bool // the port was not chosen: another will do when it is in use
 	browse   bool // open the page in a browser
@@ -51,6 +52,7 @@ func (s *serving) register(c *cobra.Command) {
 	f.StringVar(&s.memory, "memory", "", "memory that all models may take, as 8GB; then each is loaded when it is first asked for, and the longest unused make room (default: all are loaded at once and stay)")
 	f.DurationVar(&s.idle, "idle-unload", 0, "unload a model after so long without a request, and load it when it is asked for again (default: never)")
 	engineFlags(c, &s.engine)
+	s.lora.register(c)
 }
 
 // portTries is how many ports after a busy one are tried.
@@ -165,6 +167,9 @@ func (s *serving) models(ctx context.Context, args []string, pool *par.Pool) (mo
 	if err != nil {
 		return nil, 0, nil, err
 	}
+	if err := s.lora.give(all); err != nil {
+		return nil, 0, nil, err
+	}
 	var entries []registry.Entry
 	for _, f := range all {
 		entries = append(entries, f.entry())
@@ -269,6 +274,7 @@ func engineStats(s engine.Stats) server.Stats {
 		Preemptions: s.Preemptions, PrefixQueries: s.PrefixQueries, PrefixHits: s.PrefixHits,
 		PrefixLoaded: s.PrefixLoaded, Drafts: s.Drafts, Drafted: s.Drafted, Accepted: s.Accepted,
 		PageLen: s.PageLen, CacheType: s.KVType.String(), Batch: server.Histogram(s.Batch),
+		LoRA: loraStats(s),
 	}
 }
 

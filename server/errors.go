@@ -75,6 +75,8 @@ func fromModel(err error, requestID string) *apiError {
 	case errors.Is(err, chat.ErrNoTemplate):
 		return &apiError{Status: http.StatusBadRequest, Type: invalidRequest, Param: "messages", Code: "no_chat_template",
 			Message: chat.ErrNoTemplate.Error() + "; send it a prompt at /v1/completions"}
+	case errors.Is(err, chat.ErrNoAdapter):
+		return noAdapter("the adapter is not, or no longer, loaded", "model")
 	case errors.Is(err, chat.ErrBusy):
 		return &apiError{Status: http.StatusTooManyRequests, Type: rateLimit, Code: "queue_full", Message: chat.ErrBusy.Error()}
 	case errors.As(err, &away):

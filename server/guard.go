@@ -149,7 +149,7 @@ func (s *Server) logRequest(r *http.Request, w *recorder, info *requestInfo) {
 // cannot grow the table.
 func route(r *http.Request) string {
 	switch p := r.URL.Path; {
-	case slices.Contains([]string{"/", "/health", "/metrics", "/v1/models", "/v1/chat/completions", "/v1/completions", "/api/models", "/api/runs"}, p):
+	case slices.Contains([]string{"/", "/health", "/metrics", "/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/api/models", "/api/runs"}, p):
 		return p
 	case strings.HasPrefix(p, "/v1/models/"):
 		return "/v1/models/{id}"

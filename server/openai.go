@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -124,7 +125,9 @@ type modelCard struct {
 	Created int64  `json:"created"`
 	OwnedBy string `json:"owned_by"`
 	Context int    `json:"max_model_len,omitempty"`
-	State   string `json:"state,omitempty"` // ours: loaded, unloaded, loading, unloading
+	Root    string `json:"root,omitempty"`   // vLLM's: of an adapter, where it was read from,
+	Parent  string `json:"parent,omitempty"` // and the model that it changes
+	State   string `json:"state,omitempty"`  // ours: loaded, unloaded, loading, unloading
 }
 
 // card is what /v1/models says of a model.
@@ -143,31 +146,44 @@ func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
 		Data   []modelCard `json:"data"`
 	}{Object: "list", Data: []modelCard{}}
 	for i := range s.opts.Models {
-		list.Data = append(list.Data, s.opts.Models[i].card())
+		m := &s.opts.Models[i]
+		list.Data = append(append(list.Data, m.card()), m.adapterCards()...)
 	}
 	writeJSON(w, http.StatusOK, list)
 }
 
 // showModel is GET /v1/models/{id}; ids may hold slashes.
 func (s *Server) showModel(w http.ResponseWriter, r *http.Request) {
-	m, err := s.model(r.PathValue("id"))
+	m, adapter, err := s.model(r.PathValue("id"))
 	if err != nil {
 		refuse(w, r, err)
+		return
+	}
+	if a, ok := m.adapter(adapter); ok {
+		writeJSON(w, http.StatusOK, m.adapterCard(a))
 		return
 	}
 	writeJSON(w, http.StatusOK, m.card())
 }
 
-// model finds a model by name; no name is the first one.
-func (s *Server) model(id string) (*Model, *apiError) {
+// model finds a model by its name, or by that of one of its adapters; no name is
+// the first model.
+func (s *Server) model(id string) (m *Model, adapter string, err *apiError) {
 	var names []string
 	for i := range s.opts.Models {
-		if m := &s.opts.Models[i]; id == "" || m.ID == id {
-			return m, nil
+		m := &s.opts.Models[i]
+		if id == "" || m.ID == id {
+			return m, "", nil
 		}
-		names = append(names, s.opts.Models[i].ID)
+		if a, ok := m.adapter(id); ok {
+			return m, a.Name, nil
+		}
+		names = append(names, m.ID)
+		for _, c := range m.adapterCards() {
+			names = append(names, c.ID)
+		}
 	}
-	return nil, &apiError{
+	return nil, "", &apiError{
 		Status: http.StatusNotFound, Type: invalidRequest, Param: "model", Code: "model_not_found",
 		Message: "the model " + strconv.Quote(id) + " does not exist; this server has " + strings.Join(names, ", "),
 	}
@@ -185,12 +201,13 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	m, err := s.model(c.model)
+	m, adapter, err := s.model(c.model)
 	if err != nil {
 		refuse(w, r, err)
 		return
 	}
-	h := s.head("chatcmpl-", m, c.common)
+	c.req.Adapter = adapter
+	h := s.head("chatcmpl-", cmp.Or(adapter, m.ID), c.common)
 	s.answer(w, r, m, c.common, repeat(c.req, c.n), chatCodec{h, c.logprobs, make([]int, c.n)})
 }
 
@@ -206,22 +223,23 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	m, err := s.model(c.model)
+	m, adapter, err := s.model(c.model)
 	if err != nil {
 		refuse(w, r, err)
 		return
 	}
 	var jobs []chat.Request
 	for _, req := range c.reqs {
+		req.Adapter = adapter
 		jobs = append(jobs, repeat(req, c.n)...)
 	}
-	h := s.head("cmpl-", m, c.common)
+	h := s.head("cmpl-", cmp.Or(adapter, m.ID), c.common)
 	s.answer(w, r, m, c.common, jobs, &textCodec{head: h, top: c.top, offset: make([]int, len(jobs))})
 }
 
 // head begins a response: one id and one time for all of its chunks.
-func (s *Server) head(prefix string, m *Model, c common) head {
-	return head{id: prefix + s.newID(), model: m.ID, created: s.now().Unix(), includeUsage: c.includeUsage}
+func (s *Server) head(prefix, model string, c common) head {
+	return head{id: prefix + s.newID(), model: model, created: s.now().Unix(), includeUsage: c.includeUsage}
 }
 
 // repeat makes the n requests behind "n": the same one with the seeds seed,

@@ -25,6 +25,8 @@ type Model struct {
 	Stats   func() Stats // engine counters for /metrics and /api/models; none
 	About   About        // what /api/models says beside
 
+	Adapters Adapters // asked for by names of their own; it takes none
+
 	// Status says whether the model is in memory, for a server that loads models
 	// as they are asked for; nil: it always is.
 	Status func() Status
@@ -164,6 +166,8 @@ func (s *Server) routes() (http.Handler, error) {
 	keyed("GET", "/v1/models/{id...}", s.showModel)
 	keyed("POST", "/v1/chat/completions", s.chatCompletions)
 	keyed("POST", "/v1/completions", s.completions)
+	keyed("POST", "/v1/load_lora_adapter", s.loadAdapter)
+	keyed("POST", "/v1/unload_lora_adapter", s.unloadAdapter)
 	keyed("GET", "/api/models", s.aboutModels)
 	keyed("GET", "/api/runs", s.listRuns)
 	keyed("GET", "/api/runs/{id...}", s.showRun)

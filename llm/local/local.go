@@ -40,6 +40,7 @@ type Model struct {
 	ends []int32 // ids that end a text of this model
 
 	identify func() (chat.Identity, error) // nil: nobody can say
+	adapters *Adapters                     // nil: it takes none
 }
 
 // New puts a Model together. tmpl is nil for a base model, which continues
@@ -91,7 +92,7 @@ func (m *Model) Generate(ctx context.Context, r chat.Request) iter.Seq2[chat.Del
 			return
 		}
 		a := m.newAnswer(r, req, added)
-		if a.identity, err = m.identity(r); err != nil {
+		if a.identity, err = m.identity(r, req.Adapter); err != nil {
 			yield(chat.Delta{}, err)
 			return
 		}
@@ -117,6 +118,12 @@ func (m *Model) request(r chat.Request) (req engine.Request, added int, err erro
 	if err != nil {
 		return engine.Request{}, 0, err
 	}
+	var adapter *engine.Adapter
+	if r.Adapter != "" {
+		if adapter, err = m.adapters.serving(r.Adapter); err != nil {
+			return engine.Request{}, 0, err
+		}
+	}
 	stop := r.StopIDs
 	if !r.IgnoreEOS {
 		stop = slices.Concat(stop, m.ends)
@@ -130,13 +137,14 @@ func (m *Model) request(r chat.Request) (req engine.Request, added int, err erro
 		DraftLen:  r.DraftMax,
 		Tenant:    r.User,
 		Salt:      r.CacheSalt,
+		Adapter:   adapter,
 		// Without tokens to generate, the prompt's are all there is to wait for.
 		PromptLogprobs: r.Echo && r.Logprobs >= 0 || r.MaxTokens < 0,
 	}, added, nil
 }
 
 // identity is what the model is, for a request that wants to know; else nil.
-func (m *Model) identity(r chat.Request) (*chat.Identity, error) {
+func (m *Model) identity(r chat.Request, a *engine.Adapter) (*chat.Identity, error) {
 	if !r.Trace {
 		return nil, nil
 	}
@@ -144,6 +152,7 @@ func (m *Model) identity(r chat.Request) (*chat.Identity, error) {
 		return nil, errors.New("local: a trace of a model without identity")
 	}
 	id, err := m.identify()
+	id.Adapter = a.Hash()
 	return &id, err
 }
 

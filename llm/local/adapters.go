@@ -1,0 +1,207 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"weft/chat"
+	"weft/compute/op"
+	"weft/infer/engine"
+	"weft/internal/mapfile"
+	"weft/model"
+	"weft/model/lora"
+)
+
+// AdapterOptions says which adapters a model takes.
+type AdapterOptions struct {
+	Names []string // what the model is called: an adapter made for a base of another name is refused; none: any will do
+	Dir   string   // Load reads folders below this one alone; none: Load reads nothing
+}
+
+// AdapterEngine is what Adapters need of *engine.Engine; see there.
+type AdapterEngine interface {
+	AddAdapter(name, hash string, by op.Adapter) (*engine.Adapter, error)
+	RemoveAdapter(ctx context.Context, a *engine.Adapter) error
+}
+
+// Adapters are the LoRA adapters of one model, under the names that requests
+// ask for (chat.Request.Adapter). They stay while the model itself leaves memory
+// and comes back. Safe for concurrent use.
+type Adapters struct {
+	opts AdapterOptions
+
+	mu  sync.Mutex
+	all []*served // oldest first
+	net model.Model
+	eng AdapterEngine // nil: the model is not in memory
+}
+
+// served is one adapter.
+type served struct {
+	chat.Adapter
+	pairs  *lora.Adapter
+	hash   string
+	handle *engine.Adapter // nil: the model is not in memory
+}
+
+// NewAdapters returns an empty set.
+func NewAdapters(o AdapterOptions) *Adapters { return &Adapters{opts: o} }
+
+// Attach serves the adapters from the engine of net, to requests of m, whose
+// first is still to come.
+func (s *Adapters) Attach(m *Model, eng AdapterEngine, net model.Model) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.all {
+		var err error
+		if a.handle, err = eng.AddAdapter(a.Name, a.hash, a.pairs); err != nil {
+			return fmt.Errorf("adapter %s: %w", a.Name, err)
+		}
+	}
+	s.eng, s.net, m.adapters = eng, net, s
+	return nil
+}
+
+// Detach forgets the engine, which is about to be closed.
+func (s *Adapters) Detach() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eng, s.net = nil, nil
+	for _, a := range s.all {
+		a.handle = nil
+	}
+}
+
+// List returns what is there, the oldest first.
+func (s *Adapters) List() []chat.Adapter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []chat.Adapter
+	for _, a := range s.all {
+		all = append(all, a.Adapter)
+	}
+	return all
+}
+
+// Add reads an adapter from a folder. Errors are those of lora.Open, and
+// *chat.InputError for a name that cannot be.
+func (s *Adapters) Add(name, path string) error { return s.add(name, path, mapfile.Dir(path)) }
+
+// Load is Add for who asks over a network: path, which may be relative to it, must lie
+// below AdapterOptions.Dir, whatever links are on the way. Whatever is wrong with the
+// request or the files is a *chat.InputError.
+func (s *Adapters) Load(name, path string) error {
+	bad := func(format string, a ...any) error {
+		return &chat.InputError{Param: "lora_path", Msg: fmt.Sprintf(format, a...)}
+	}
+	if s.opts.Dir == "" {
+		return bad("this server reads no adapters while it runs: start it with a folder to read them from")
+	}
+	rel := path
+	if filepath.IsAbs(path) {
+		abs, err := filepath.Abs(s.opts.Dir)
+		if err != nil {
+			return fmt.Errorf("folder for adapters: %w", err)
+		}
+		if rel, err = filepath.Rel(abs, path); err != nil {
+			return bad("got %q, want a folder below the one that adapters are read from", path)
+		}
+	}
+	if !filepath.IsLocal(rel) {
+		return bad("got %q, want a folder below the one that adapters are read from", path)
+	}
+	root, err := os.OpenRoot(s.opts.Dir)
+	if err != nil {
+		return fmt.Errorf("folder for adapters: %w", err)
+	}
+	defer root.Close()
+	dir, err := fs.Sub(root.FS(), filepath.ToSlash(filepath.Clean(rel)))
+	if err != nil {
+		return bad("%v", err)
+	}
+	switch err := s.add(name, path, dir); err.(type) {
+	case nil, *chat.InputError, *chat.UnavailableError:
+		return err
+	default:
+		return bad("%v", err)
+	}
+}
+
+// add reads an adapter and gives it to the engine.
+func (s *Adapters) add(name, path string, dir fs.FS) error {
+	if name == "" || len(name) > 128 || strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) || c == ',' }) {
+		return &chat.InputError{Param: "lora_name", Msg: fmt.Sprintf("got %q, want 1 to 128 characters that can be printed, without commas", name)}
+	}
+	s.mu.Lock()
+	net := s.net
+	s.mu.Unlock()
+	if net == nil {
+		return &chat.UnavailableError{Msg: "the model that the adapter changes is not in memory: send the model a request first"}
+	}
+	pairs, err := lora.Open(dir, lora.Base{Model: net, Names: s.opts.Names})
+	if err != nil {
+		return err
+	}
+	a := &served{Adapter: chat.Adapter{Name: name, Path: path, Created: time.Now()}, pairs: pairs, hash: pairs.Hash()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.find(name) != nil:
+		return &chat.InputError{Param: "lora_name", Msg: fmt.Sprintf("an adapter %q is loaded already: unload it first", name)}
+	case s.eng == nil:
+		return &chat.UnavailableError{Msg: "the model that the adapter changes has just left memory: try again"}
+	}
+	if a.handle, err = s.eng.AddAdapter(name, a.hash, pairs); err != nil {
+		return err
+	}
+	s.all = append(s.all, a)
+	return nil
+}
+
+// Unload lets no more requests use an adapter and returns when those that do
+// have ended, or with ctx; the adapter goes in any case. chat.ErrNoAdapter says
+// that there is none of that name.
+func (s *Adapters) Unload(ctx context.Context, name string) error {
+	s.mu.Lock()
+	a := s.find(name)
+	if a == nil {
+		s.mu.Unlock()
+		return chat.ErrNoAdapter
+	}
+	s.all = slices.DeleteFunc(s.all, func(o *served) bool { return o == a })
+	eng, handle := s.eng, a.handle
+	s.mu.Unlock()
+	if handle == nil {
+		return nil
+	}
+	return eng.RemoveAdapter(ctx, handle)
+}
+
+func (s *Adapters) find(name string) *served {
+	for _, a := range s.all {
+		if a.Name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// serving is an adapter that requests can use. A nil set has none.
+func (s *Adapters) serving(name string) (*engine.Adapter, error) {
+	if s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if a := s.find(name); a != nil && a.handle != nil {
+			return a.handle, nil
+		}
+	}
+	return nil, chat.ErrNoAdapter
+}
