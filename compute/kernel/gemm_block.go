@@ -49,8 +49,7 @@ type gemmCall struct {
 	c       []float32
 	ldc     int
 	a, b    Matrix
-	packed  *Packed     // instead of b
-	half    *PackedHalf // instead of b
+	packed  *Packed // instead of b
 	m, n, k int
 	add     bool
 }
@@ -87,7 +86,6 @@ type gemm struct {
 	rc             []float32
 	radd           bool
 	srcA, srcB     Matrix
-	halfK, halfN   int // where the round begins in half
 	strA, strB     strips
 	packsA, packsB int // strips to pack
 	group          int // strips per packing chunk
@@ -95,31 +93,20 @@ type gemm struct {
 	across         int // blocks side by side
 	deep           int // k of a micro-kernel call
 
-	pack, multiply, narrow func(chunk int)
+	pack, multiply func(chunk int)
 }
 
 var gemmPool = sync.Pool{New: func() any { return newGemm(level()) }}
 
 func newGemm(t tier) *gemm {
 	g := &gemm{tier: t, shape: shapeOf(t), inPlace: directOther}
-	g.pack, g.multiply, g.narrow = g.packChunk, g.multiplyBlock, g.multiplyFew
+	g.pack, g.multiply = g.packChunk, g.multiplyBlock
 	return g
 }
 
-// run computes x, but for few rows with 16-bit floats in rounds.
+// run computes x in rounds whose packed operands fit the scratch memory.
 func (g *gemm) run(p *par.Pool, x gemmCall) {
-	if g.gemmCall = x; g.few() {
-		p.Run(ceilDiv(g.n, tileCols), g.narrow)
-	} else {
-		g.rounds(p)
-	}
-	// Hold on to no memory.
-	*g = gemm{tier: g.tier, shape: g.shape, inPlace: g.inPlace, pack: g.pack, multiply: g.multiply, narrow: g.narrow}
-}
-
-// rounds computes the product in rounds whose packed operands fit the scratch
-// memory.
-func (g *gemm) rounds(p *par.Pool) {
+	g.gemmCall = x
 	needA, needB := g.plan()
 	buf := getScratch(needA + needB)
 	g.bufA, g.bufB = buf.data[:needA], buf.data[needA:]
@@ -136,6 +123,8 @@ func (g *gemm) rounds(p *par.Pool) {
 		}
 	}
 	putScratch(buf)
+	// Hold on to no memory.
+	*g = gemm{tier: g.tier, shape: g.shape, inPlace: g.inPlace, pack: g.pack, multiply: g.multiply}
 }
 
 // plan sets the steps and returns the floats of scratch that a and b need.
@@ -148,7 +137,7 @@ func (g *gemm) plan() (needA, needB int) {
 		far := a.Stride%1024 == 0 && g.m > 4
 		g.directA = g.m == 1 || g.n <= g.inPlace && !far
 	}
-	g.directB = g.packed != nil || g.half == nil && !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= g.shape.strided
+	g.directB = g.packed != nil || !b.T && g.n%tileCols == 0 && g.m <= g.inPlace && g.k*b.Stride <= g.shape.strided
 	g.stepM, g.stepN, g.stepK = g.m, g.n, g.k
 	if !g.directA || !g.directB {
 		g.stepK = min(g.k, maxK)
@@ -186,8 +175,6 @@ func (g *gemm) takeB(k, j int) {
 	case g.directB:
 		g.strB = strips{g.b.from(k, j).Data, tileCols, 1, g.b.Stride}
 		return
-	case g.half != nil:
-		g.halfK, g.halfN = k, j/tileCols
 	default:
 		g.srcB = g.b.from(k, j)
 	}
@@ -213,13 +200,9 @@ func (g *gemm) packChunk(i int) {
 	}
 	for s := i * g.group; s < min((i+1)*g.group, all); s++ {
 		var src lanes
-		switch {
-		case width == tileRows:
+		if width == tileRows {
 			src = g.srcA.rows(s * width)
-		case g.half != nil:
-			widenPanel(g.tier, g.half.format, dst.data[s*dst.step:][:dst.step], g.half.panel(g.halfN+s, g.halfK))
-			continue
-		default:
+		} else {
 			src = g.srcB.columns(s * width)
 		}
 		packStrip(g.tier, dst.data[s*dst.step:], width, src, min(width, n-s*width), g.rk)

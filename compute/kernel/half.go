@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	"weft/compute/par"
@@ -33,8 +34,10 @@ func (f HalfFormat) widen(h uint16) float32 {
 	return half(b[:])
 }
 
-// PackedHalf is a right-hand matrix [k, n] of 16-bit floats in the panels of
-// Packed, [n/32][k][32], half as large.
+// PackedHalf is a right-hand matrix [k, n] of 16-bit floats in panels
+// [n/32][k][32], of the size that it has in a file. Of BF16 each 16 columns stand
+// in the order 0, 8, 1, 9 ... 15: the lower halves of 32 bits are columns side by
+// side, and so are the upper ones.
 type PackedHalf struct {
 	K, N   int
 	format HalfFormat
@@ -68,7 +71,7 @@ func PackHalf(p *par.Pool, f HalfFormat, k, n int, column func(j int) []byte) *P
 			for j := range cols {
 				from := src[j][2*k0:]
 				for l := range min(deep, k-k0) {
-					part[l*tileCols+j] = binary.LittleEndian.Uint16(from[2*l:])
+					part[l*tileCols+f.lane(j)] = binary.LittleEndian.Uint16(from[2*l:])
 				}
 			}
 		}
@@ -108,32 +111,96 @@ func (w *PackedHalf) Blocks(dst []byte, j int) {
 }
 
 // at is where element (l, j) is.
-func (w *PackedHalf) at(l, j int) int { return (j/tileCols*w.K+l)*tileCols + j%tileCols }
+func (w *PackedHalf) at(l, j int) int { return (j/tileCols*w.K+l)*tileCols + w.format.lane(j%tileCols) }
 
-// GemmHalf is GemmPacked with a right-hand side of 16-bit floats: the bits are
-// those of the product with their float32 values. For few rows they are widened
-// in registers; for many, panel by panel into scratch memory.
+// lane is where column j of a panel stands.
+func (f HalfFormat) lane(j int) int {
+	if f == HalfBF16 {
+		return j&16 | j&7<<1 | j>>3&1
+	}
+	return j
+}
+
+// GemmHalf computes c = a*b as GemmPacked does, for a right-hand side of 16-bit
+// floats: the bits are those of the product with their float32 values. They are
+// widened in registers; nothing is allocated.
 func GemmHalf(p *par.Pool, c []float32, ldc int, a Matrix, b *PackedHalf, m int) {
+	Matrix{Data: c, Stride: ldc}.check("c", m, b.N)
+	a.check("a", m, b.K)
 	if a.T {
 		panic("kernel: a transposed left side beside 16-bit floats: its rows are read in order")
 	}
-	runGemm(p, gemmCall{c: c, ldc: ldc, a: a, half: b, m: m, n: b.N, k: b.K})
+	if m <= 0 || b.N <= 0 {
+		return
+	}
+	if b.K <= 0 {
+		for i := range m {
+			clear(c[i*ldc:][:b.N])
+		}
+		return
+	}
+	g := halfPool.Get().(*halfGemm)
+	g.run(p, c, ldc, a, b, m)
+	halfPool.Put(g)
 	runtime.KeepAlive(b)
 }
 
 const (
-	halfRows = 3  // rows of a call of the kernel for few
-	halfFew  = 24 // rows up to which it is the faster one
+	halfRows = 3    // rows of a call of the kernel
+	halfDeep = 2048 // k of a call where rows are many: 128 KiB of a panel stay in L2
 )
 
-// few says whether the whole product is one of few rows with 16-bit floats.
-func (g *gemm) few() bool { return g.half != nil && g.m <= halfFew && g.tier != generic }
+// halfArgs are the operands of a call of the kernel: at most halfRows rows and a
+// panel; strides are in floats.
+type halfArgs struct {
+	rows, k int
+	a       *float32
+	rs      int
+	b       *uint16
+	c       []float32
+	ldc     int
+	add     bool
+}
 
-// multiplyFew multiplies few rows with panel i.
-func (g *gemm) multiplyFew(i int) {
-	cols := min(tileCols, g.n-i*tileCols)
-	for r := 0; r < g.m; r += halfRows {
-		runHalf(g.half.format, min(halfRows, g.m-r), g.k, &g.a.Data[r*g.a.Stride], g.a.Stride, &g.half.panel(i, 0)[0], g.c[r*g.ldc+i*tileCols:], g.ldc, cols)
+// halfGemm is a product in progress. As gemm it is reused, so that a product
+// allocates nothing.
+type halfGemm struct {
+	tier     tier
+	a        Matrix
+	b        *PackedHalf
+	c        []float32
+	ldc, m   int
+	multiply func(panel int)
+}
+
+var halfPool = sync.Pool{New: func() any { return newHalfGemm(level()) }}
+
+func newHalfGemm(t tier) *halfGemm {
+	g := &halfGemm{tier: t}
+	g.multiply = g.multiplyPanel
+	return g
+}
+
+func (g *halfGemm) run(p *par.Pool, c []float32, ldc int, a Matrix, b *PackedHalf, m int) {
+	g.a, g.b, g.c, g.ldc, g.m = a, b, c, ldc, m
+	p.Run(ceilDiv(b.N, tileCols), g.multiply)
+	*g = halfGemm{tier: g.tier, multiply: g.multiply} // hold on to no memory
+}
+
+// multiplyPanel computes 32 columns. Between steps of k sums rest in c.
+func (g *halfGemm) multiplyPanel(i int) {
+	deep, slivers := g.b.K, ceilDiv(g.m, halfRows)
+	if slivers > 1 {
+		deep = min(deep, halfDeep)
+	}
+	x, cols := halfArgs{rs: g.a.Stride, ldc: g.ldc}, min(tileCols, g.b.N-i*tileCols)
+	for k := 0; k < g.b.K; k += deep {
+		x.k, x.b, x.add = min(deep, g.b.K-k), &g.b.panel(i, k)[0], k > 0
+		for s := range slivers {
+			r := s * g.m / slivers // slivers differ by one row at most
+			x.rows, x.a, x.c = (s+1)*g.m/slivers-r, &g.a.Data[r*g.a.Stride+k], g.c[r*g.ldc+i*tileCols:]
+			runHalf(g.tier, g.b.format, &x, cols)
+		}
 	}
 }
 
@@ -141,22 +208,40 @@ func (g *gemm) multiplyFew(i int) {
 // are there. It is not inlined for the reason given at runTile.
 //
 //go:noinline
-func runHalf(f HalfFormat, rows, k int, a *float32, stride int, b *uint16, c []float32, ldc, cols int) {
+func runHalf(t tier, f HalfFormat, x *halfArgs, cols int) {
 	if cols == tileCols {
-		fewRows(f, rows, k, a, stride, b, &c[0], ldc)
+		halfTile(t, f, x)
 		return
 	}
-	// The padding has no place in c.
+	// Whole in a buffer: the padding has no place in c.
 	var buf [halfRows * tileCols]float32
-	fewRows(f, rows, k, a, stride, b, &buf[0], tileCols)
-	for i := range rows {
-		copy(c[i*ldc:][:cols], buf[i*tileCols:])
+	y := *x
+	y.c, y.ldc = buf[:], tileCols
+	for i := range x.rows {
+		copy(buf[i*tileCols:], x.c[i*x.ldc:][:cols])
+	}
+	halfTile(t, f, &y)
+	for i := range x.rows {
+		copy(x.c[i*x.ldc:][:cols], buf[i*tileCols:])
 	}
 }
 
-// widenGeneric converts src to as many float32 numbers.
-func widenGeneric(f HalfFormat, dst []float32, src []uint16) {
-	for i := range dst {
-		dst[i] = f.widen(src[i])
+// halfTileGeneric is the kernel's contract in plain Go, but that it rounds twice,
+// as the generic tier of Gemm does.
+func halfTileGeneric(f HalfFormat, x *halfArgs) {
+	b := unsafe.Slice(x.b, x.k*tileCols)
+	for i := range x.rows {
+		a := unsafe.Slice(offset(x.a, i*x.rs), x.k)
+		for j := range tileCols {
+			var sum float32
+			if x.add {
+				sum = x.c[i*x.ldc+j]
+			}
+			at := f.lane(j)
+			for l, v := range a {
+				sum += float32(v * f.widen(b[l*tileCols+at]))
+			}
+			x.c[i*x.ldc+j] = sum
+		}
 	}
 }

@@ -4,26 +4,14 @@ package kernel
 
 //go:generate go run -C _asm ./half -out ../half_amd64.s -stubs ../half_asm_amd64.go -pkg kernel
 
-// fewRows sets c [rows, 32] to the product of rows <= halfRows of a and a panel.
-func fewRows(f HalfFormat, rows, k int, a *float32, stride int, b *uint16, c *float32, ldc int) {
-	if f == HalfBF16 {
-		fewBF16(rows, k, a, 4*stride, b, c, 4*ldc)
-		return
-	}
-	fewF16(rows, k, a, 4*stride, b, c, 4*ldc)
-}
-
-// widenPanel converts whole steps of a panel. It is not inlined for the reason
-// given at runTile.
-//
-//go:noinline
-func widenPanel(t tier, f HalfFormat, dst []float32, src []uint16) {
-	switch steps := len(dst) / tileCols; {
+// halfTile computes some rows of a panel.
+func halfTile(t tier, f HalfFormat, x *halfArgs) {
+	switch {
 	case t == generic:
-		widenGeneric(f, dst, src)
+		halfTileGeneric(f, x)
 	case f == HalfBF16:
-		widenBF16(&dst[0], &src[0], steps)
+		bf16rows(x.rows, x.k, x.a, 4*x.rs, x.b, &x.c[0], 4*x.ldc, x.add)
 	default:
-		widenF16(&dst[0], &src[0], steps)
+		f16rows(x.rows, x.k, x.a, 4*x.rs, x.b, &x.c[0], 4*x.ldc, x.add)
 	}
 }

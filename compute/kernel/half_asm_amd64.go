@@ -4,24 +4,14 @@
 
 package kernel
 
-// widenF16 converts n times 32 values.
-//
-//go:noescape
-func widenF16(dst *float32, src *uint16, n int)
-
-// fewF16 sets c [rows, 32] to the product of rows <= 3 of a [rows, k] and a panel b [k, 32], k >= 1.
+// f16rows sets or adds to c [rows, 32] the product of rows <= 3 of a [rows, k] and a panel b [k, 32], k >= 1.
 // Bytes: rs from row to row of a, ldc of c.
 //
 //go:noescape
-func fewF16(rows int, k int, a *float32, rs int, b *uint16, c *float32, ldc int)
+func f16rows(rows int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, add bool)
 
-// widenBF16 converts n times 32 values.
-//
-//go:noescape
-func widenBF16(dst *float32, src *uint16, n int)
-
-// fewBF16 sets c [rows, 32] to the product of rows <= 3 of a [rows, k] and a panel b [k, 32], k >= 1.
+// bf16rows sets or adds to c [rows, 32] the product of rows <= 3 of a [rows, k] and a panel b [k, 32], k >= 1.
 // Bytes: rs from row to row of a, ldc of c.
 //
 //go:noescape
-func fewBF16(rows int, k int, a *float32, rs int, b *uint16, c *float32, ldc int)
+func bf16rows(rows int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, add bool)

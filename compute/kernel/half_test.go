@@ -45,7 +45,7 @@ func checkHalf(t *testing.T, b *PackedHalf, a, w Matrix, m int, pools ...*par.Po
 			for i := range c {
 				c[i] = 7
 			}
-			newGemm(tr).run(p, gemmCall{c: c, ldc: ldc, a: a, half: b, m: m, n: n, k: k})
+			newHalfGemm(tr).run(p, c, ldc, a, b, m)
 			for i, x := range c {
 				y := float32(7)
 				if i%ldc < n {
@@ -60,7 +60,7 @@ func checkHalf(t *testing.T, b *PackedHalf, a, w Matrix, m int, pools ...*par.Po
 }
 
 // Products have the bits of those with the values, for any number of rows,
-// columns, threads, in several rounds, on every tier.
+// columns, threads, in several steps of k, on every tier.
 func TestHalfIsItsValues(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 6))
 	pool := par.New(2)
@@ -71,8 +71,9 @@ func TestHalfIsItsValues(t *testing.T) {
 			_, b, w := randomHalf(r, pool, f, k, n)
 			checkHalf(t, b, random(r, m, k, false), w, m, nil, pool)
 		}
-		_, b, w := randomHalf(r, pool, f, maxK+100, 600)
-		checkHalf(t, b, random(r, 40, maxK+100, false), w, 40, pool)
+		const k = halfDeep + 100
+		_, b, w := randomHalf(r, pool, f, k, 100)
+		checkHalf(t, b, random(r, 40, k, false), w, 40, pool)
 	}
 }
 
@@ -87,7 +88,7 @@ func TestHalfOracle(t *testing.T) {
 			if tr == generic { // rounds twice, as Gemm says
 				continue
 			}
-			newGemm(tr).run(nil, gemmCall{c: c, ldc: n, a: a, half: b, m: m, n: n, k: k})
+			newHalfGemm(tr).run(nil, c, n, a, b, m)
 			for i := range m {
 				for j := range n {
 					var want float32
@@ -103,7 +104,7 @@ func TestHalfOracle(t *testing.T) {
 	}
 }
 
-// Every number of both formats widens to its value, columns come back as they
+// Every number of both formats has its value, in products too, columns come back as they
 // were, and memory is that of the file.
 func TestPackedHalfColumns(t *testing.T) {
 	const k, n = 2048, 32
@@ -121,12 +122,18 @@ func TestPackedHalfColumns(t *testing.T) {
 		for j := range n {
 			quant.Format(f).Decode(want, column(j))
 			b.Column(got, j)
-			for _, tr := range tiers() {
-				wide := make([]float32, tileCols*k)
-				widenPanel(tr, f, wide, b.panel(0, 0))
-				for l, x := range want {
-					if y := wide[l*tileCols+j]; !sameNumber(got[l], x) || !sameNumber(y, x) {
-						t.Fatalf("type %d, %v: %#x is %v and %v, want %v", f, tr, j*k+l, got[l], y, x)
+			for l, x := range want {
+				if !sameNumber(got[l], x) {
+					t.Fatalf("type %d: %#x is %v, want %v", f, j*k+l, got[l], x)
+				}
+			}
+			for _, tr := range tiers() { // each number by itself
+				for _, l := range []int{0, 1, 1000, k - 1} {
+					c := make([]float32, n)
+					one := PackHalf(nil, f, 1, n, func(j int) []byte { return column(j)[2*l:][:2] })
+					newHalfGemm(tr).run(nil, c, n, Matrix{Data: []float32{1}, Stride: 1}, one, 1)
+					if !sameNumber(c[j]+0, got[l]+0) {
+						t.Fatalf("type %d, %v: 1 times %#x is %v, want %v", f, tr, j*k+l, c[j], got[l])
 					}
 				}
 			}

@@ -79,15 +79,20 @@ const (
 	intCols  = 16
 	intRows  = 6
 
-	intDeep  = 512       // k of a step where rows are many: a step of a panel stays in L1
-	intGroup = 240       // rows of a block, so that a step of theirs stays in L2
-	intWork  = 4096      // least panels * k * (rows+1) of a block: about 0.7 us
-	intCall  = 128 << 10 // bytes of weights of a block: a call ends within microseconds
+	intDeep   = 512       // k of a step where rows are many: a step of a panel stays in L1
+	intGroup  = 240       // rows of a block, so that a step of theirs stays in L2
+	intWork   = 4096      // least panels * k * (rows+1) of a block: about 0.7 us
+	intMany   = 16        // rows from which panels are spread
+	intSpread = 8         // panels that are spread at a time: they stay in L2
+	intCall   = 128 << 10 // bytes of weights of a block: a call ends within microseconds
 )
 
 // intArgs are the operands of a call of the kernel: at most intRows rows and
-// whole panels, deep blocks of the format. Strides of x and w are in bytes.
+// whole panels, deep blocks of the format. Strides of x and w are in bytes. A
+// panel that is spread has its weights as the multiplication takes them and no
+// groups: deep is in blocks of intBlock then.
 type intArgs struct {
+	spread             bool
 	rows, panels, deep int
 	x                  *byte // rounded activations
 	xs                 int   // from row to row
@@ -116,7 +121,7 @@ type intGemm struct {
 	across     int // blocks side by side
 	deep       int // blocks of the format in a call
 
-	round, multiply func(chunk int)
+	round, multiply, spread func(chunk int)
 }
 
 var intPool = sync.Pool{New: func() any { return newIntGemm(level()) }}

@@ -30,11 +30,12 @@ panel1:
 	MOVQ    blocks+16(FP), AX
 	MOVB    add+72(FP), CL
 	TESTB   CL, CL
-	JNZ     block1
+	JNZ     sums1
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
 
+sums1:
 block1:
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
@@ -188,13 +189,14 @@ panel2:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block2
+	JNZ     sums2
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
 	VMOVUPS Y0, (SI)(CX*1)
 	VMOVUPS Y0, 32(SI)(CX*1)
 
+sums2:
 block2:
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
@@ -439,7 +441,7 @@ panel3:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block3
+	JNZ     sums3
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
@@ -448,6 +450,7 @@ panel3:
 	VMOVUPS Y0, (SI)(CX*2)
 	VMOVUPS Y0, 32(SI)(CX*2)
 
+sums3:
 block3:
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
@@ -785,7 +788,7 @@ panel4:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block4
+	JNZ     sums4
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
@@ -796,6 +799,7 @@ panel4:
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y0, 32(R8)
 
+sums4:
 block4:
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
@@ -1226,7 +1230,7 @@ panel5:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block5
+	JNZ     sums5
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
@@ -1239,6 +1243,7 @@ panel5:
 	VMOVUPS Y0, (R8)(CX*1)
 	VMOVUPS Y0, 32(R8)(CX*1)
 
+sums5:
 block5:
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
@@ -1760,7 +1765,7 @@ panel6:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block6
+	JNZ     sums6
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
@@ -1775,6 +1780,7 @@ panel6:
 	VMOVUPS Y0, (R8)(CX*2)
 	VMOVUPS Y0, 32(R8)(CX*2)
 
+sums6:
 block6:
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
@@ -2406,11 +2412,12 @@ panel1:
 	MOVQ    blocks+16(FP), AX
 	MOVB    add+72(FP), CL
 	TESTB   CL, CL
-	JNZ     block1
+	JNZ     sums1
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (SI)
 	VMOVUPS Y1, 32(SI)
 
+sums1:
 block1:
 	VPBROADCASTD 32(BX), Y4
 	VMOVDQA      Y4, Y5
@@ -2525,13 +2532,14 @@ panel2:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block2
+	JNZ     sums2
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (SI)
 	VMOVUPS Y1, 32(SI)
 	VMOVUPS Y1, (SI)(CX*1)
 	VMOVUPS Y1, 32(SI)(CX*1)
 
+sums2:
 block2:
 	VPBROADCASTD 32(BX), Y4
 	VMOVDQA      Y4, Y5
@@ -2699,7 +2707,7 @@ panel3:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block3
+	JNZ     sums3
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (SI)
 	VMOVUPS Y1, 32(SI)
@@ -2708,6 +2716,7 @@ panel3:
 	VMOVUPS Y1, (SI)(CX*2)
 	VMOVUPS Y1, 32(SI)(CX*2)
 
+sums3:
 block3:
 	VPBROADCASTD 32(BX), Y4
 	VMOVDQA      Y4, Y5
@@ -2930,7 +2939,7 @@ panel4:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block4
+	JNZ     sums4
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (SI)
 	VMOVUPS Y1, 32(SI)
@@ -2941,6 +2950,7 @@ panel4:
 	VMOVUPS Y1, (R8)
 	VMOVUPS Y1, 32(R8)
 
+sums4:
 block4:
 	VPBROADCASTD 32(BX), Y4
 	VMOVDQA      Y4, Y5
@@ -3218,7 +3228,7 @@ panel5:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block5
+	JNZ     sums5
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
@@ -3231,6 +3241,7 @@ panel5:
 	VMOVUPS Y2, (R8)(CX*1)
 	VMOVUPS Y2, 32(R8)(CX*1)
 
+sums5:
 block5:
 	VPBROADCASTD 32(BX), Y2
 	VMOVDQA      Y2, Y3
@@ -3566,7 +3577,7 @@ panel6:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block6
+	JNZ     sums6
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
@@ -3581,6 +3592,7 @@ panel6:
 	VMOVUPS Y0, (R8)(CX*2)
 	VMOVUPS Y0, 32(R8)(CX*2)
 
+sums6:
 block6:
 	VPBROADCASTD 32(BX), Y0
 	VMOVDQA      Y0, Y1
@@ -4008,11 +4020,12 @@ panel1:
 	MOVQ    blocks+16(FP), AX
 	MOVB    add+72(FP), CL
 	TESTB   CL, CL
-	JNZ     block1
+	JNZ     sums1
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (SI)
 	VMOVUPS Y1, 32(SI)
 
+sums1:
 block1:
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
@@ -4132,13 +4145,14 @@ panel2:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block2
+	JNZ     sums2
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (SI)
 	VMOVUPS Y1, 32(SI)
 	VMOVUPS Y1, (SI)(CX*1)
 	VMOVUPS Y1, 32(SI)(CX*1)
 
+sums2:
 block2:
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
@@ -4314,7 +4328,7 @@ panel3:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block3
+	JNZ     sums3
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (SI)
 	VMOVUPS Y1, 32(SI)
@@ -4323,6 +4337,7 @@ panel3:
 	VMOVUPS Y1, (SI)(CX*2)
 	VMOVUPS Y1, 32(SI)(CX*2)
 
+sums3:
 block3:
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
@@ -4556,7 +4571,7 @@ panel4:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block4
+	JNZ     sums4
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (SI)
 	VMOVUPS Y1, 32(SI)
@@ -4567,6 +4582,7 @@ panel4:
 	VMOVUPS Y1, (R8)
 	VMOVUPS Y1, 32(R8)
 
+sums4:
 block4:
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
@@ -4858,7 +4874,7 @@ panel5:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block5
+	JNZ     sums5
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
@@ -4871,6 +4887,7 @@ panel5:
 	VMOVUPS Y2, (R8)(CX*1)
 	VMOVUPS Y2, 32(R8)(CX*1)
 
+sums5:
 block5:
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
@@ -5223,7 +5240,7 @@ panel6:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block6
+	JNZ     sums6
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
@@ -5238,6 +5255,7 @@ panel6:
 	VMOVUPS Y0, (R8)(CX*2)
 	VMOVUPS Y0, 32(R8)(CX*2)
 
+sums6:
 block6:
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
@@ -5666,11 +5684,12 @@ panel1:
 	MOVQ    blocks+16(FP), AX
 	MOVB    add+72(FP), CL
 	TESTB   CL, CL
-	JNZ     block1
+	JNZ     sums1
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
 
+sums1:
 block1:
 	VPBROADCASTD 32(BX), Y7
 	VPADDW       Y7, Y7, Y7
@@ -5836,13 +5855,14 @@ panel2:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block2
+	JNZ     sums2
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
 	VMOVUPS Y2, (SI)(CX*1)
 	VMOVUPS Y2, 32(SI)(CX*1)
 
+sums2:
 block2:
 	VPBROADCASTD 32(BX), Y7
 	VPADDW       Y7, Y7, Y7
@@ -6061,7 +6081,7 @@ panel3:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block3
+	JNZ     sums3
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
@@ -6070,6 +6090,7 @@ panel3:
 	VMOVUPS Y2, (SI)(CX*2)
 	VMOVUPS Y2, 32(SI)(CX*2)
 
+sums3:
 block3:
 	VPBROADCASTD 32(BX), Y6
 	VPADDW       Y6, Y6, Y6
@@ -6344,7 +6365,7 @@ panel4:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block4
+	JNZ     sums4
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
@@ -6355,6 +6376,7 @@ panel4:
 	VMOVUPS Y2, (R8)
 	VMOVUPS Y2, 32(R8)
 
+sums4:
 block4:
 	VPBROADCASTD 32(BX), Y4
 	VPADDW       Y4, Y4, Y4
@@ -6699,7 +6721,7 @@ panel5:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block5
+	JNZ     sums5
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
@@ -6712,6 +6734,7 @@ panel5:
 	VMOVUPS Y2, (R8)(CX*1)
 	VMOVUPS Y2, 32(R8)(CX*1)
 
+sums5:
 block5:
 	VPBROADCASTD 32(BX), Y2
 	VPADDW       Y2, Y2, Y2
@@ -7115,7 +7138,7 @@ panel6:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block6
+	JNZ     sums6
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
@@ -7130,6 +7153,7 @@ panel6:
 	VMOVUPS Y0, (R8)(CX*2)
 	VMOVUPS Y0, 32(R8)(CX*2)
 
+sums6:
 block6:
 	VPBROADCASTD 32(BX), Y0
 	VPADDW       Y0, Y0, Y0
@@ -7617,11 +7641,12 @@ panel1:
 	MOVQ    blocks+16(FP), AX
 	MOVB    add+72(FP), CL
 	TESTB   CL, CL
-	JNZ     block1
+	JNZ     sums1
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
 
+sums1:
 block1:
 	VPBROADCASTD 32(BX), Y7
 	VPADDW       Y7, Y7, Y7
@@ -7796,13 +7821,14 @@ panel2:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block2
+	JNZ     sums2
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
 	VMOVUPS Y2, (SI)(CX*1)
 	VMOVUPS Y2, 32(SI)(CX*1)
 
+sums2:
 block2:
 	VPBROADCASTD 32(BX), Y7
 	VPADDW       Y7, Y7, Y7
@@ -8033,7 +8059,7 @@ panel3:
 	MOVQ    blocks+16(FP), DI
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JNZ     block3
+	JNZ     sums3
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
@@ -8042,6 +8068,7 @@ panel3:
 	VMOVUPS Y2, (SI)(CX*2)
 	VMOVUPS Y2, 32(SI)(CX*2)
 
+sums3:
 block3:
 	VPBROADCASTD 32(BX), Y6
 	VPADDW       Y6, Y6, Y6
@@ -8331,7 +8358,7 @@ panel4:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block4
+	JNZ     sums4
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
@@ -8342,6 +8369,7 @@ panel4:
 	VMOVUPS Y2, (R8)
 	VMOVUPS Y2, 32(R8)
 
+sums4:
 block4:
 	VPBROADCASTD 32(BX), Y4
 	VPADDW       Y4, Y4, Y4
@@ -8704,7 +8732,7 @@ panel5:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block5
+	JNZ     sums5
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y2, 32(SI)
@@ -8717,6 +8745,7 @@ panel5:
 	VMOVUPS Y2, (R8)(CX*1)
 	VMOVUPS Y2, 32(R8)(CX*1)
 
+sums5:
 block5:
 	VPBROADCASTD 32(BX), Y2
 	VPADDW       Y2, Y2, Y2
@@ -9141,7 +9170,7 @@ panel6:
 	MOVQ    blocks+16(FP), R9
 	MOVB    add+72(FP), R10
 	TESTB   R10, R10
-	JNZ     block6
+	JNZ     sums6
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y0, 32(SI)
@@ -9156,6 +9185,7 @@ panel6:
 	VMOVUPS Y0, (R8)(CX*2)
 	VMOVUPS Y0, 32(R8)(CX*2)
 
+sums6:
 block6:
 	VPBROADCASTD 32(BX), Y0
 	VPADDW       Y0, Y0, Y0
@@ -9666,11 +9696,12 @@ panel1:
 	MOVQ    blocks+16(FP), AX
 	MOVB    add+72(FP), CL
 	TESTB   CL, CL
-	JNZ     block1
+	JNZ     sums1
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y1, 32(DI)
 
+sums1:
 block1:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -9809,13 +9840,14 @@ panel2:
 	MOVQ    blocks+16(FP), R8
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block2
+	JNZ     sums2
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y1, 32(DI)
 	VMOVUPS Y1, (DI)(CX*1)
 	VMOVUPS Y1, 32(DI)(CX*1)
 
+sums2:
 block2:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -10010,7 +10042,7 @@ panel3:
 	MOVQ    blocks+16(FP), R8
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block3
+	JNZ     sums3
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y1, 32(DI)
@@ -10019,6 +10051,7 @@ panel3:
 	VMOVUPS Y1, (DI)(CX*2)
 	VMOVUPS Y1, 32(DI)(CX*2)
 
+sums3:
 block3:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -10271,7 +10304,7 @@ panel4:
 	MOVQ    blocks+16(FP), R10
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block4
+	JNZ     sums4
 	VPXOR   Y1, Y1, Y1
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y1, 32(DI)
@@ -10282,6 +10315,7 @@ panel4:
 	VMOVUPS Y1, (R9)
 	VMOVUPS Y1, 32(R9)
 
+sums4:
 block4:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -10592,7 +10626,7 @@ panel5:
 	MOVQ    blocks+16(FP), R10
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block5
+	JNZ     sums5
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
@@ -10605,6 +10639,7 @@ panel5:
 	VMOVUPS Y2, (R9)(CX*1)
 	VMOVUPS Y2, 32(R9)(CX*1)
 
+sums5:
 block5:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -10976,7 +11011,7 @@ panel6:
 	MOVQ    blocks+16(FP), R10
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block6
+	JNZ     sums6
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y0, 32(DI)
@@ -10991,6 +11026,7 @@ panel6:
 	VMOVUPS Y0, (R9)(CX*2)
 	VMOVUPS Y0, 32(R9)(CX*2)
 
+sums6:
 block6:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -11438,11 +11474,12 @@ panel1:
 	MOVQ    blocks+16(FP), AX
 	MOVB    add+72(FP), CL
 	TESTB   CL, CL
-	JNZ     block1
+	JNZ     sums1
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
 
+sums1:
 block1:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -11644,13 +11681,14 @@ panel2:
 	MOVQ    blocks+16(FP), R8
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block2
+	JNZ     sums2
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
 	VMOVUPS Y2, (DI)(CX*1)
 	VMOVUPS Y2, 32(DI)(CX*1)
 
+sums2:
 block2:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -11908,7 +11946,7 @@ panel3:
 	MOVQ    blocks+16(FP), R8
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block3
+	JNZ     sums3
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
@@ -11917,6 +11955,7 @@ panel3:
 	VMOVUPS Y2, (DI)(CX*2)
 	VMOVUPS Y2, 32(DI)(CX*2)
 
+sums3:
 block3:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -12233,7 +12272,7 @@ panel4:
 	MOVQ    blocks+16(FP), R10
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block4
+	JNZ     sums4
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
@@ -12244,6 +12283,7 @@ panel4:
 	VMOVUPS Y2, (R9)
 	VMOVUPS Y2, 32(R9)
 
+sums4:
 block4:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -12633,7 +12673,7 @@ panel5:
 	MOVQ    blocks+16(FP), R10
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block5
+	JNZ     sums5
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
@@ -12646,6 +12686,7 @@ panel5:
 	VMOVUPS Y2, (R9)(CX*1)
 	VMOVUPS Y2, 32(R9)(CX*1)
 
+sums5:
 block5:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -13097,7 +13138,7 @@ panel6:
 	MOVQ    blocks+16(FP), R10
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block6
+	JNZ     sums6
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y0, 32(DI)
@@ -13112,6 +13153,7 @@ panel6:
 	VMOVUPS Y0, (R9)(CX*2)
 	VMOVUPS Y0, 32(R9)(CX*2)
 
+sums6:
 block6:
 	MOVQ DX, BX
 	ADDQ $0x40, DX
@@ -13640,11 +13682,12 @@ panel1:
 	MOVQ    blocks+16(FP), AX
 	MOVB    add+72(FP), CL
 	TESTB   CL, CL
-	JNZ     block1
+	JNZ     sums1
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
 
+sums1:
 block1:
 	MOVQ DX, BX
 	ADDQ $0x20, DX
@@ -13844,13 +13887,14 @@ panel2:
 	MOVQ    blocks+16(FP), R8
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block2
+	JNZ     sums2
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
 	VMOVUPS Y2, (DI)(CX*1)
 	VMOVUPS Y2, 32(DI)(CX*1)
 
+sums2:
 block2:
 	MOVQ DX, BX
 	ADDQ $0x20, DX
@@ -14115,7 +14159,7 @@ panel3:
 	MOVQ    blocks+16(FP), R8
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block3
+	JNZ     sums3
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
@@ -14124,6 +14168,7 @@ panel3:
 	VMOVUPS Y2, (DI)(CX*2)
 	VMOVUPS Y2, 32(DI)(CX*2)
 
+sums3:
 block3:
 	MOVQ DX, BX
 	ADDQ $0x20, DX
@@ -14456,7 +14501,7 @@ panel4:
 	MOVQ    blocks+16(FP), R10
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block4
+	JNZ     sums4
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
@@ -14467,6 +14512,7 @@ panel4:
 	VMOVUPS Y2, (R9)
 	VMOVUPS Y2, 32(R9)
 
+sums4:
 block4:
 	MOVQ DX, BX
 	ADDQ $0x20, DX
@@ -14879,7 +14925,7 @@ panel5:
 	MOVQ    blocks+16(FP), R10
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block5
+	JNZ     sums5
 	VPXOR   Y2, Y2, Y2
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y2, 32(DI)
@@ -14892,6 +14938,7 @@ panel5:
 	VMOVUPS Y2, (R9)(CX*1)
 	VMOVUPS Y2, 32(R9)(CX*1)
 
+sums5:
 block5:
 	MOVQ DX, BX
 	ADDQ $0x20, DX
@@ -15375,7 +15422,7 @@ panel6:
 	MOVQ    blocks+16(FP), R10
 	MOVB    add+72(FP), BL
 	TESTB   BL, BL
-	JNZ     block6
+	JNZ     sums6
 	VPXOR   Y0, Y0, Y0
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y0, 32(DI)
@@ -15390,6 +15437,7 @@ panel6:
 	VMOVUPS Y0, (R9)(CX*2)
 	VMOVUPS Y0, 32(R9)(CX*2)
 
+sums6:
 block6:
 	MOVQ DX, BX
 	ADDQ $0x20, DX
@@ -15939,6 +15987,3834 @@ DATA intBits45<>+20(SB)/4, $0x30303030
 DATA intBits45<>+24(SB)/4, $0x30303030
 DATA intBits45<>+28(SB)/4, $0x30303030
 GLOBL intBits45<>(SB), RODATA|NOPTR, $32
+
+// func q5rowsSpread(dst *byte, w *byte, blocks int)
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·q5rowsSpread(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    blocks+16(FP), DX
+	VMOVDQU intLow<>+0(SB), Y0
+	VMOVDQU intBit4<>+0(SB), Y1
+
+block0:
+	PREFETCHT0 2336(CX)
+	VMOVDQU    288(CX), Y4
+	VMOVDQU    320(CX), Y5
+	PREFETCHT0 2080(CX)
+	VMOVDQU    32(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    64(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x04, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x04, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, (AX)
+	VMOVDQU    Y7, 32(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPAND      Y1, Y4, Y8
+	VPOR       Y8, Y6, Y6
+	VPAND      Y1, Y5, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 256(AX)
+	VMOVDQU    Y7, 288(AX)
+	PREFETCHT0 2144(CX)
+	VMOVDQU    96(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    128(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x03, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x03, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 64(AX)
+	VMOVDQU    Y7, 96(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPSRLW     $0x01, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSRLW     $0x01, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 320(AX)
+	VMOVDQU    Y7, 352(AX)
+	PREFETCHT0 2208(CX)
+	VMOVDQU    160(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    192(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x02, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x02, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 128(AX)
+	VMOVDQU    Y7, 160(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPSRLW     $0x02, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSRLW     $0x02, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 384(AX)
+	VMOVDQU    Y7, 416(AX)
+	PREFETCHT0 2272(CX)
+	VMOVDQU    224(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    256(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x01, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x01, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 192(AX)
+	VMOVDQU    Y7, 224(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPSRLW     $0x03, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSRLW     $0x03, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 448(AX)
+	VMOVDQU    Y7, 480(AX)
+	VCVTPH2PS  (CX), Y6
+	VCVTPH2PS  16(CX), Y7
+	VMOVDQU    Y6, 512(AX)
+	VMOVDQU    Y7, 544(AX)
+	ADDQ       $0x00000160, CX
+	ADDQ       $0x00000240, AX
+	DECQ       DX
+	JNZ        block0
+	VZEROUPPER
+	RET
+
+// func q51rowsSpread(dst *byte, w *byte, blocks int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·q51rowsSpread(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    blocks+16(FP), DX
+	VMOVDQU intLow<>+0(SB), Y0
+	VMOVDQU intBit4<>+0(SB), Y1
+
+block0:
+	PREFETCHT0  2368(CX)
+	VMOVDQU     320(CX), Y4
+	VMOVDQU     352(CX), Y5
+	PREFETCHT0  2112(CX)
+	VMOVDQU     64(CX), Y2
+	VPAND       Y0, Y2, Y6
+	VMOVDQU     96(CX), Y3
+	VPAND       Y0, Y3, Y7
+	VPSLLW      $0x04, Y4, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y6, Y6
+	VPSLLW      $0x04, Y5, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y7, Y7
+	VMOVDQU     Y6, (AX)
+	VMOVDQU     Y7, 32(AX)
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       Y0, Y2, Y6
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       Y0, Y3, Y7
+	VPAND       Y1, Y4, Y8
+	VPOR        Y8, Y6, Y6
+	VPAND       Y1, Y5, Y8
+	VPOR        Y8, Y7, Y7
+	VMOVDQU     Y6, 256(AX)
+	VMOVDQU     Y7, 288(AX)
+	PREFETCHT0  2176(CX)
+	VMOVDQU     128(CX), Y2
+	VPAND       Y0, Y2, Y6
+	VMOVDQU     160(CX), Y3
+	VPAND       Y0, Y3, Y7
+	VPSLLW      $0x03, Y4, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y6, Y6
+	VPSLLW      $0x03, Y5, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y7, Y7
+	VMOVDQU     Y6, 64(AX)
+	VMOVDQU     Y7, 96(AX)
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       Y0, Y2, Y6
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       Y0, Y3, Y7
+	VPSRLW      $0x01, Y4, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y6, Y6
+	VPSRLW      $0x01, Y5, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y7, Y7
+	VMOVDQU     Y6, 320(AX)
+	VMOVDQU     Y7, 352(AX)
+	PREFETCHT0  2240(CX)
+	VMOVDQU     192(CX), Y2
+	VPAND       Y0, Y2, Y6
+	VMOVDQU     224(CX), Y3
+	VPAND       Y0, Y3, Y7
+	VPSLLW      $0x02, Y4, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y6, Y6
+	VPSLLW      $0x02, Y5, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y7, Y7
+	VMOVDQU     Y6, 128(AX)
+	VMOVDQU     Y7, 160(AX)
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       Y0, Y2, Y6
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       Y0, Y3, Y7
+	VPSRLW      $0x02, Y4, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y6, Y6
+	VPSRLW      $0x02, Y5, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y7, Y7
+	VMOVDQU     Y6, 384(AX)
+	VMOVDQU     Y7, 416(AX)
+	PREFETCHT0  2304(CX)
+	VMOVDQU     256(CX), Y2
+	VPAND       Y0, Y2, Y6
+	VMOVDQU     288(CX), Y3
+	VPAND       Y0, Y3, Y7
+	VPSLLW      $0x01, Y4, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y6, Y6
+	VPSLLW      $0x01, Y5, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y7, Y7
+	VMOVDQU     Y6, 192(AX)
+	VMOVDQU     Y7, 224(AX)
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       Y0, Y2, Y6
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       Y0, Y3, Y7
+	VPSRLW      $0x03, Y4, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y6, Y6
+	VPSRLW      $0x03, Y5, Y8
+	VPAND       Y1, Y8, Y8
+	VPOR        Y8, Y7, Y7
+	VMOVDQU     Y6, 448(AX)
+	VMOVDQU     Y7, 480(AX)
+	VCVTPH2PS   (CX), Y6
+	VCVTPH2PS   16(CX), Y7
+	VMOVDQU     Y6, 512(AX)
+	VMOVDQU     Y7, 544(AX)
+	VCVTPH2PS   (CX), Y6
+	VCVTPH2PS   16(CX), Y7
+	VCVTPH2PS   32(CX), Y8
+	VFMADD132PS intSixteen<>+0(SB), Y8, Y6
+	VCVTPH2PS   48(CX), Y8
+	VFMADD132PS intSixteen<>+0(SB), Y8, Y7
+	VMOVDQU     Y6, 576(AX)
+	VMOVDQU     Y7, 608(AX)
+	ADDQ        $0x00000180, CX
+	ADDQ        $0x00000280, AX
+	DECQ        DX
+	JNZ         block0
+	VZEROUPPER
+	RET
+
+// func k5rowsSpread(dst *byte, w *byte, blocks int)
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·k5rowsSpread(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    blocks+16(FP), BX
+	VMOVDQU intLow<>+0(SB), Y0
+	VMOVDQU intBit4<>+0(SB), Y1
+
+block0:
+	MOVQ CX, DX
+	ADDQ $0x40, CX
+	MOVQ $0x00000008, SI
+
+group0:
+	PREFETCHT0 2336(CX)
+	VMOVDQU    288(CX), Y4
+	VMOVDQU    320(CX), Y5
+	PREFETCHT0 2080(CX)
+	VMOVDQU    32(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    64(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x04, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x04, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, (AX)
+	VMOVDQU    Y7, 32(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPAND      Y1, Y4, Y8
+	VPOR       Y8, Y6, Y6
+	VPAND      Y1, Y5, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 256(AX)
+	VMOVDQU    Y7, 288(AX)
+	PREFETCHT0 2144(CX)
+	VMOVDQU    96(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    128(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x03, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x03, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 64(AX)
+	VMOVDQU    Y7, 96(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPSRLW     $0x01, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSRLW     $0x01, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 320(AX)
+	VMOVDQU    Y7, 352(AX)
+	PREFETCHT0 2208(CX)
+	VMOVDQU    160(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    192(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x02, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x02, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 128(AX)
+	VMOVDQU    Y7, 160(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPSRLW     $0x02, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSRLW     $0x02, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 384(AX)
+	VMOVDQU    Y7, 416(AX)
+	PREFETCHT0 2272(CX)
+	VMOVDQU    224(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    256(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x01, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x01, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 192(AX)
+	VMOVDQU    Y7, 224(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPSRLW     $0x03, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSRLW     $0x03, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 448(AX)
+	VMOVDQU    Y7, 480(AX)
+	VPMOVZXBD  (CX), Y6
+	VCVTDQ2PS  Y6, Y6
+	VCVTPH2PS  (DX), Y2
+	VMULPS     Y6, Y2, Y6
+	VPMOVZXBD  8(CX), Y7
+	VCVTDQ2PS  Y7, Y7
+	VCVTPH2PS  16(DX), Y2
+	VMULPS     Y7, Y2, Y7
+	VMOVDQU    Y6, 512(AX)
+	VMOVDQU    Y7, 544(AX)
+	VPMOVZXBD  16(CX), Y6
+	VCVTDQ2PS  Y6, Y6
+	VCVTPH2PS  32(DX), Y2
+	VMULPS     Y6, Y2, Y6
+	VPMOVZXBD  (CX), Y8
+	VCVTDQ2PS  Y8, Y8
+	VCVTPH2PS  (DX), Y2
+	VMULPS     Y8, Y2, Y8
+	VMULPS     intSixteen<>+0(SB), Y8, Y8
+	VSUBPS     Y8, Y6, Y6
+	VPMOVZXBD  24(CX), Y7
+	VCVTDQ2PS  Y7, Y7
+	VCVTPH2PS  48(DX), Y2
+	VMULPS     Y7, Y2, Y7
+	VPMOVZXBD  8(CX), Y8
+	VCVTDQ2PS  Y8, Y8
+	VCVTPH2PS  16(DX), Y2
+	VMULPS     Y8, Y2, Y8
+	VMULPS     intSixteen<>+0(SB), Y8, Y8
+	VSUBPS     Y8, Y7, Y7
+	VXORPS     intSign<>+0(SB), Y6, Y6
+	VXORPS     intSign<>+0(SB), Y7, Y7
+	VMOVDQU    Y6, 576(AX)
+	VMOVDQU    Y7, 608(AX)
+	ADDQ       $0x00000160, CX
+	ADDQ       $0x00000280, AX
+	DECQ       SI
+	JNZ        group0
+	DECQ       BX
+	JNZ        block0
+	VZEROUPPER
+	RET
+
+DATA intSign<>+0(SB)/4, $0x80000000
+DATA intSign<>+4(SB)/4, $0x80000000
+DATA intSign<>+8(SB)/4, $0x80000000
+DATA intSign<>+12(SB)/4, $0x80000000
+DATA intSign<>+16(SB)/4, $0x80000000
+DATA intSign<>+20(SB)/4, $0x80000000
+DATA intSign<>+24(SB)/4, $0x80000000
+DATA intSign<>+28(SB)/4, $0x80000000
+GLOBL intSign<>(SB), RODATA|NOPTR, $32
+
+// func k6rowsSpread(dst *byte, w *byte, blocks int)
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·k6rowsSpread(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    blocks+16(FP), BX
+	VMOVDQU intLow<>+0(SB), Y0
+	VMOVDQU intBits45<>+0(SB), Y1
+
+block0:
+	MOVQ CX, DX
+	ADDQ $0x20, CX
+	MOVQ $0x00000008, SI
+
+group0:
+	PREFETCHT0 2208(CX)
+	VMOVDQU    160(CX), Y4
+	VMOVDQU    192(CX), Y5
+	PREFETCHT0 2080(CX)
+	VMOVDQU    32(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    64(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x04, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x04, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, (AX)
+	VMOVDQU    Y7, 32(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPAND      Y1, Y4, Y8
+	VPOR       Y8, Y6, Y6
+	VPAND      Y1, Y5, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 128(AX)
+	VMOVDQU    Y7, 160(AX)
+	PREFETCHT0 2144(CX)
+	VMOVDQU    96(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    128(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x02, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x02, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 64(AX)
+	VMOVDQU    Y7, 96(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPSRLW     $0x02, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSRLW     $0x02, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 192(AX)
+	VMOVDQU    Y7, 224(AX)
+	VPMOVSXBD  (CX), Y6
+	VCVTDQ2PS  Y6, Y6
+	VCVTPH2PS  (DX), Y2
+	VMULPS     Y6, Y2, Y6
+	VPMOVSXBD  8(CX), Y7
+	VCVTDQ2PS  Y7, Y7
+	VCVTPH2PS  16(DX), Y2
+	VMULPS     Y7, Y2, Y7
+	VMOVDQU    Y6, 512(AX)
+	VMOVDQU    Y7, 544(AX)
+	PREFETCHT0 2400(CX)
+	VMOVDQU    352(CX), Y4
+	VMOVDQU    384(CX), Y5
+	PREFETCHT0 2272(CX)
+	VMOVDQU    224(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    256(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x04, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x04, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 256(AX)
+	VMOVDQU    Y7, 288(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPAND      Y1, Y4, Y8
+	VPOR       Y8, Y6, Y6
+	VPAND      Y1, Y5, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 384(AX)
+	VMOVDQU    Y7, 416(AX)
+	PREFETCHT0 2336(CX)
+	VMOVDQU    288(CX), Y2
+	VPAND      Y0, Y2, Y6
+	VMOVDQU    320(CX), Y3
+	VPAND      Y0, Y3, Y7
+	VPSLLW     $0x02, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSLLW     $0x02, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 320(AX)
+	VMOVDQU    Y7, 352(AX)
+	VPSRLW     $0x04, Y2, Y2
+	VPAND      Y0, Y2, Y6
+	VPSRLW     $0x04, Y3, Y3
+	VPAND      Y0, Y3, Y7
+	VPSRLW     $0x02, Y4, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y6, Y6
+	VPSRLW     $0x02, Y5, Y8
+	VPAND      Y1, Y8, Y8
+	VPOR       Y8, Y7, Y7
+	VMOVDQU    Y6, 448(AX)
+	VMOVDQU    Y7, 480(AX)
+	VPMOVSXBD  16(CX), Y6
+	VCVTDQ2PS  Y6, Y6
+	VCVTPH2PS  (DX), Y2
+	VMULPS     Y6, Y2, Y6
+	VPMOVSXBD  24(CX), Y7
+	VCVTDQ2PS  Y7, Y7
+	VCVTPH2PS  16(DX), Y2
+	VMULPS     Y7, Y2, Y7
+	VMOVDQU    Y6, 576(AX)
+	VMOVDQU    Y7, 608(AX)
+	ADDQ       $0x000001a0, CX
+	ADDQ       $0x00000280, AX
+	DECQ       SI
+	JNZ        group0
+	DECQ       BX
+	JNZ        block0
+	VZEROUPPER
+	RET
+
+// func s5rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·s5rows(SB), NOSPLIT, $0-73
+	MOVQ    xs+32(FP), AX
+	MOVQ    ldc+64(FP), CX
+	MOVQ    c+56(FP), SI
+	LEAQ    (SI)(CX*2), R8
+	ADDQ    CX, R8
+	MOVQ    rows+0(FP), DX
+	CMPQ    DX, $0x06
+	JEQ     rows6
+	CMPQ    DX, $0x05
+	JEQ     rows5
+	VMOVDQU intOnes<>+0(SB), Y0
+
+panel4:
+	MOVQ    x+24(FP), BX
+	LEAQ    (BX)(AX*2), DI
+	ADDQ    AX, DI
+	MOVQ    w+40(FP), DX
+	MOVQ    blocks+16(FP), R9
+	MOVB    add+72(FP), R10
+	TESTB   R10, R10
+	JNZ     sums4
+	VPXOR   Y1, Y1, Y1
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y1, (SI)(CX*1)
+	VMOVUPS Y1, 32(SI)(CX*1)
+	VMOVUPS Y1, (SI)(CX*2)
+	VMOVUPS Y1, 32(SI)(CX*2)
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y1, 32(R8)
+
+sums4:
+block4:
+	VPBROADCASTD 32(BX), Y1
+	VPADDW       Y1, Y1, Y1
+	VMOVDQA      Y1, Y2
+	VPBROADCASTD 32(BX)(AX*1), Y3
+	VPADDW       Y3, Y3, Y3
+	VMOVDQA      Y3, Y4
+	VPBROADCASTD 32(BX)(AX*2), Y5
+	VPADDW       Y5, Y5, Y5
+	VMOVDQA      Y5, Y6
+	VPBROADCASTD 32(DI), Y7
+	VPADDW       Y7, Y7, Y7
+	VMOVDQA      Y7, Y8
+	PREFETCHT0   2048(DX)
+	VMOVDQU      (DX), Y9
+	VMOVDQU      32(DX), Y10
+	VPBROADCASTD (BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD (BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD (BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD (DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2112(DX)
+	VMOVDQU      64(DX), Y9
+	VMOVDQU      96(DX), Y10
+	VPBROADCASTD 4(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 4(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 4(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 4(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2176(DX)
+	VMOVDQU      128(DX), Y9
+	VMOVDQU      160(DX), Y10
+	VPBROADCASTD 8(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 8(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 8(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 8(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2240(DX)
+	VMOVDQU      192(DX), Y9
+	VMOVDQU      224(DX), Y10
+	VPBROADCASTD 12(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 12(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 12(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 12(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2304(DX)
+	VMOVDQU      256(DX), Y9
+	VMOVDQU      288(DX), Y10
+	VPBROADCASTD 16(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 16(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 16(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 16(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2368(DX)
+	VMOVDQU      320(DX), Y9
+	VMOVDQU      352(DX), Y10
+	VPBROADCASTD 20(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 20(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 20(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 20(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2432(DX)
+	VMOVDQU      384(DX), Y9
+	VMOVDQU      416(DX), Y10
+	VPBROADCASTD 24(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 24(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 24(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 24(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2496(DX)
+	VMOVDQU      448(DX), Y9
+	VMOVDQU      480(DX), Y10
+	VPBROADCASTD 28(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 28(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 28(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 28(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	VBROADCASTSS 44(BX), Y11
+	VPMADDWD     Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (SI), Y12, Y1
+	VPMADDWD     Y0, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(SI), Y12, Y2
+	VBROADCASTSS 44(BX)(AX*1), Y11
+	VPMADDWD     Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (SI)(CX*1), Y12, Y3
+	VPMADDWD     Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(SI)(CX*1), Y12, Y4
+	VBROADCASTSS 44(BX)(AX*2), Y11
+	VPMADDWD     Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (SI)(CX*2), Y12, Y5
+	VPMADDWD     Y0, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(SI)(CX*2), Y12, Y6
+	VBROADCASTSS 44(DI), Y11
+	VPMADDWD     Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (R8), Y12, Y7
+	VPMADDWD     Y0, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(R8), Y12, Y8
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y3, (SI)(CX*1)
+	VMOVUPS      Y4, 32(SI)(CX*1)
+	VMOVUPS      Y5, (SI)(CX*2)
+	VMOVUPS      Y6, 32(SI)(CX*2)
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      Y8, 32(R8)
+	ADDQ         $0x00000240, DX
+	ADDQ         $0x34, BX
+	ADDQ         $0x34, DI
+	DECQ         R9
+	JNZ          block4
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	MOVQ         ws+48(FP), DX
+	ADDQ         DX, w+40(FP)
+	DECQ         panels+8(FP)
+	JNZ          panel4
+	VZEROUPPER
+	RET
+
+rows5:
+	VMOVDQU intOnes<>+0(SB), Y0
+
+panel5:
+	MOVQ    x+24(FP), BX
+	LEAQ    (BX)(AX*2), DI
+	ADDQ    AX, DI
+	MOVQ    w+40(FP), DX
+	MOVQ    blocks+16(FP), R9
+	MOVB    add+72(FP), R10
+	TESTB   R10, R10
+	JNZ     sums5
+	VPXOR   Y1, Y1, Y1
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y1, (SI)(CX*1)
+	VMOVUPS Y1, 32(SI)(CX*1)
+	VMOVUPS Y1, (SI)(CX*2)
+	VMOVUPS Y1, 32(SI)(CX*2)
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y1, (R8)(CX*1)
+	VMOVUPS Y1, 32(R8)(CX*1)
+
+sums5:
+block5:
+	VPBROADCASTD 32(BX), Y1
+	VPADDW       Y1, Y1, Y1
+	VMOVDQA      Y1, Y2
+	VPBROADCASTD 32(BX)(AX*1), Y3
+	VPADDW       Y3, Y3, Y3
+	VMOVDQA      Y3, Y4
+	VPBROADCASTD 32(BX)(AX*2), Y5
+	VPADDW       Y5, Y5, Y5
+	VMOVDQA      Y5, Y6
+	VPBROADCASTD 32(DI), Y7
+	VPADDW       Y7, Y7, Y7
+	VMOVDQA      Y7, Y8
+	VPBROADCASTD 32(DI)(AX*1), Y9
+	VPADDW       Y9, Y9, Y9
+	VMOVDQA      Y9, Y10
+	PREFETCHT0   2048(DX)
+	VMOVDQU      (DX), Y11
+	VMOVDQU      32(DX), Y12
+	VPBROADCASTD (BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD (BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD (BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD (DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD (DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2112(DX)
+	VMOVDQU      64(DX), Y11
+	VMOVDQU      96(DX), Y12
+	VPBROADCASTD 4(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 4(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 4(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 4(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2176(DX)
+	VMOVDQU      128(DX), Y11
+	VMOVDQU      160(DX), Y12
+	VPBROADCASTD 8(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 8(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 8(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 8(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2240(DX)
+	VMOVDQU      192(DX), Y11
+	VMOVDQU      224(DX), Y12
+	VPBROADCASTD 12(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 12(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 12(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 12(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2304(DX)
+	VMOVDQU      256(DX), Y11
+	VMOVDQU      288(DX), Y12
+	VPBROADCASTD 16(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 16(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 16(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 16(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 16(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2368(DX)
+	VMOVDQU      320(DX), Y11
+	VMOVDQU      352(DX), Y12
+	VPBROADCASTD 20(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 20(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 20(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 20(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2432(DX)
+	VMOVDQU      384(DX), Y11
+	VMOVDQU      416(DX), Y12
+	VPBROADCASTD 24(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 24(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 24(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 24(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2496(DX)
+	VMOVDQU      448(DX), Y11
+	VMOVDQU      480(DX), Y12
+	VPBROADCASTD 28(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 28(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 28(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 28(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	VBROADCASTSS 44(BX), Y13
+	VPMADDWD     Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (SI), Y14, Y1
+	VPMADDWD     Y0, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(SI), Y14, Y2
+	VBROADCASTSS 44(BX)(AX*1), Y13
+	VPMADDWD     Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (SI)(CX*1), Y14, Y3
+	VPMADDWD     Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(SI)(CX*1), Y14, Y4
+	VBROADCASTSS 44(BX)(AX*2), Y13
+	VPMADDWD     Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (SI)(CX*2), Y14, Y5
+	VPMADDWD     Y0, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(SI)(CX*2), Y14, Y6
+	VBROADCASTSS 44(DI), Y13
+	VPMADDWD     Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (R8), Y14, Y7
+	VPMADDWD     Y0, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(R8), Y14, Y8
+	VBROADCASTSS 44(DI)(AX*1), Y13
+	VPMADDWD     Y0, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (R8)(CX*1), Y14, Y9
+	VPMADDWD     Y0, Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(R8)(CX*1), Y14, Y10
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y3, (SI)(CX*1)
+	VMOVUPS      Y4, 32(SI)(CX*1)
+	VMOVUPS      Y5, (SI)(CX*2)
+	VMOVUPS      Y6, 32(SI)(CX*2)
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      Y8, 32(R8)
+	VMOVUPS      Y9, (R8)(CX*1)
+	VMOVUPS      Y10, 32(R8)(CX*1)
+	ADDQ         $0x00000240, DX
+	ADDQ         $0x34, BX
+	ADDQ         $0x34, DI
+	DECQ         R9
+	JNZ          block5
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	MOVQ         ws+48(FP), DX
+	ADDQ         DX, w+40(FP)
+	DECQ         panels+8(FP)
+	JNZ          panel5
+	VZEROUPPER
+	RET
+
+rows6:
+panel6:
+	MOVQ    x+24(FP), BX
+	LEAQ    (BX)(AX*2), DI
+	ADDQ    AX, DI
+	MOVQ    w+40(FP), DX
+	MOVQ    blocks+16(FP), R9
+	MOVB    add+72(FP), R10
+	TESTB   R10, R10
+	JNZ     sums6
+	VPXOR   Y0, Y0, Y0
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y0, 32(SI)
+	VMOVUPS Y0, (SI)(CX*1)
+	VMOVUPS Y0, 32(SI)(CX*1)
+	VMOVUPS Y0, (SI)(CX*2)
+	VMOVUPS Y0, 32(SI)(CX*2)
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y0, 32(R8)
+	VMOVUPS Y0, (R8)(CX*1)
+	VMOVUPS Y0, 32(R8)(CX*1)
+	VMOVUPS Y0, (R8)(CX*2)
+	VMOVUPS Y0, 32(R8)(CX*2)
+
+sums6:
+block6:
+	VPBROADCASTD 32(BX), Y0
+	VPADDW       Y0, Y0, Y0
+	VMOVDQA      Y0, Y1
+	VPBROADCASTD 32(BX)(AX*1), Y2
+	VPADDW       Y2, Y2, Y2
+	VMOVDQA      Y2, Y3
+	VPBROADCASTD 32(BX)(AX*2), Y4
+	VPADDW       Y4, Y4, Y4
+	VMOVDQA      Y4, Y5
+	VPBROADCASTD 32(DI), Y6
+	VPADDW       Y6, Y6, Y6
+	VMOVDQA      Y6, Y7
+	VPBROADCASTD 32(DI)(AX*1), Y8
+	VPADDW       Y8, Y8, Y8
+	VMOVDQA      Y8, Y9
+	VPBROADCASTD 32(DI)(AX*2), Y10
+	VPADDW       Y10, Y10, Y10
+	VMOVDQA      Y10, Y11
+	PREFETCHT0   2048(DX)
+	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
+	VPBROADCASTD (BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD (BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD (BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD (DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD (DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD (DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2112(DX)
+	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
+	VPBROADCASTD 4(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 4(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 4(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 4(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 4(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 4(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2176(DX)
+	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
+	VPBROADCASTD 8(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 8(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 8(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 8(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 8(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 8(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2240(DX)
+	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
+	VPBROADCASTD 12(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 12(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 12(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 12(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 12(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 12(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2304(DX)
+	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
+	VPBROADCASTD 16(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 16(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 16(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 16(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 16(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 16(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2368(DX)
+	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
+	VPBROADCASTD 20(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 20(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 20(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 20(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 20(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 20(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2432(DX)
+	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
+	VPBROADCASTD 24(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 24(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 24(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 24(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 24(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 24(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2496(DX)
+	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
+	VPBROADCASTD 28(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 28(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 28(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 28(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 28(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 28(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	VBROADCASTSS 44(BX), Y14
+	VPMADDWD     intOnes<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (SI), Y15, Y0
+	VPMADDWD     intOnes<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(SI), Y15, Y1
+	VBROADCASTSS 44(BX)(AX*1), Y14
+	VPMADDWD     intOnes<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (SI)(CX*1), Y15, Y2
+	VPMADDWD     intOnes<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(SI)(CX*1), Y15, Y3
+	VBROADCASTSS 44(BX)(AX*2), Y14
+	VPMADDWD     intOnes<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (SI)(CX*2), Y15, Y4
+	VPMADDWD     intOnes<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(SI)(CX*2), Y15, Y5
+	VBROADCASTSS 44(DI), Y14
+	VPMADDWD     intOnes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (R8), Y15, Y6
+	VPMADDWD     intOnes<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(R8), Y15, Y7
+	VBROADCASTSS 44(DI)(AX*1), Y14
+	VPMADDWD     intOnes<>+0(SB), Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (R8)(CX*1), Y15, Y8
+	VPMADDWD     intOnes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(R8)(CX*1), Y15, Y9
+	VBROADCASTSS 44(DI)(AX*2), Y14
+	VPMADDWD     intOnes<>+0(SB), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (R8)(CX*2), Y15, Y10
+	VPMADDWD     intOnes<>+0(SB), Y11, Y11
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(R8)(CX*2), Y15, Y11
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, (SI)(CX*1)
+	VMOVUPS      Y3, 32(SI)(CX*1)
+	VMOVUPS      Y4, (SI)(CX*2)
+	VMOVUPS      Y5, 32(SI)(CX*2)
+	VMOVUPS      Y6, (R8)
+	VMOVUPS      Y7, 32(R8)
+	VMOVUPS      Y8, (R8)(CX*1)
+	VMOVUPS      Y9, 32(R8)(CX*1)
+	VMOVUPS      Y10, (R8)(CX*2)
+	VMOVUPS      Y11, 32(R8)(CX*2)
+	ADDQ         $0x00000240, DX
+	ADDQ         $0x34, BX
+	ADDQ         $0x34, DI
+	DECQ         R9
+	JNZ          block6
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	MOVQ         ws+48(FP), DX
+	ADDQ         DX, w+40(FP)
+	DECQ         panels+8(FP)
+	JNZ          panel6
+	VZEROUPPER
+	RET
+
+// func s51rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·s51rows(SB), NOSPLIT, $0-73
+	MOVQ    xs+32(FP), AX
+	MOVQ    ldc+64(FP), CX
+	MOVQ    c+56(FP), SI
+	LEAQ    (SI)(CX*2), R8
+	ADDQ    CX, R8
+	MOVQ    rows+0(FP), DX
+	CMPQ    DX, $0x06
+	JEQ     rows6
+	CMPQ    DX, $0x05
+	JEQ     rows5
+	VMOVDQU intOnes<>+0(SB), Y0
+
+panel4:
+	MOVQ    x+24(FP), BX
+	LEAQ    (BX)(AX*2), DI
+	ADDQ    AX, DI
+	MOVQ    w+40(FP), DX
+	MOVQ    blocks+16(FP), R9
+	MOVB    add+72(FP), R10
+	TESTB   R10, R10
+	JNZ     sums4
+	VPXOR   Y1, Y1, Y1
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y1, (SI)(CX*1)
+	VMOVUPS Y1, 32(SI)(CX*1)
+	VMOVUPS Y1, (SI)(CX*2)
+	VMOVUPS Y1, 32(SI)(CX*2)
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y1, 32(R8)
+
+sums4:
+block4:
+	VPBROADCASTD 32(BX), Y1
+	VPADDW       Y1, Y1, Y1
+	VMOVDQA      Y1, Y2
+	VPBROADCASTD 32(BX)(AX*1), Y3
+	VPADDW       Y3, Y3, Y3
+	VMOVDQA      Y3, Y4
+	VPBROADCASTD 32(BX)(AX*2), Y5
+	VPADDW       Y5, Y5, Y5
+	VMOVDQA      Y5, Y6
+	VPBROADCASTD 32(DI), Y7
+	VPADDW       Y7, Y7, Y7
+	VMOVDQA      Y7, Y8
+	PREFETCHT0   2048(DX)
+	VMOVDQU      (DX), Y9
+	VMOVDQU      32(DX), Y10
+	VPBROADCASTD (BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD (BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD (BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD (DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2112(DX)
+	VMOVDQU      64(DX), Y9
+	VMOVDQU      96(DX), Y10
+	VPBROADCASTD 4(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 4(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 4(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 4(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2176(DX)
+	VMOVDQU      128(DX), Y9
+	VMOVDQU      160(DX), Y10
+	VPBROADCASTD 8(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 8(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 8(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 8(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2240(DX)
+	VMOVDQU      192(DX), Y9
+	VMOVDQU      224(DX), Y10
+	VPBROADCASTD 12(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 12(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 12(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 12(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2304(DX)
+	VMOVDQU      256(DX), Y9
+	VMOVDQU      288(DX), Y10
+	VPBROADCASTD 16(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 16(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 16(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 16(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2368(DX)
+	VMOVDQU      320(DX), Y9
+	VMOVDQU      352(DX), Y10
+	VPBROADCASTD 20(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 20(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 20(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 20(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2432(DX)
+	VMOVDQU      384(DX), Y9
+	VMOVDQU      416(DX), Y10
+	VPBROADCASTD 24(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 24(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 24(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 24(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2496(DX)
+	VMOVDQU      448(DX), Y9
+	VMOVDQU      480(DX), Y10
+	VPBROADCASTD 28(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 28(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 28(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 28(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	VBROADCASTSS 44(BX), Y11
+	VPMADDWD     Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (SI), Y12, Y1
+	VPMADDWD     Y0, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(SI), Y12, Y2
+	VBROADCASTSS 44(BX)(AX*1), Y11
+	VPMADDWD     Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (SI)(CX*1), Y12, Y3
+	VPMADDWD     Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(SI)(CX*1), Y12, Y4
+	VBROADCASTSS 44(BX)(AX*2), Y11
+	VPMADDWD     Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (SI)(CX*2), Y12, Y5
+	VPMADDWD     Y0, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(SI)(CX*2), Y12, Y6
+	VBROADCASTSS 44(DI), Y11
+	VPMADDWD     Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (R8), Y12, Y7
+	VPMADDWD     Y0, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(R8), Y12, Y8
+	VBROADCASTSS 48(BX), Y11
+	VFMADD231PS  576(DX), Y11, Y1
+	VFMADD231PS  608(DX), Y11, Y2
+	VBROADCASTSS 48(BX)(AX*1), Y11
+	VFMADD231PS  576(DX), Y11, Y3
+	VFMADD231PS  608(DX), Y11, Y4
+	VBROADCASTSS 48(BX)(AX*2), Y11
+	VFMADD231PS  576(DX), Y11, Y5
+	VFMADD231PS  608(DX), Y11, Y6
+	VBROADCASTSS 48(DI), Y11
+	VFMADD231PS  576(DX), Y11, Y7
+	VFMADD231PS  608(DX), Y11, Y8
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y3, (SI)(CX*1)
+	VMOVUPS      Y4, 32(SI)(CX*1)
+	VMOVUPS      Y5, (SI)(CX*2)
+	VMOVUPS      Y6, 32(SI)(CX*2)
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      Y8, 32(R8)
+	ADDQ         $0x00000280, DX
+	ADDQ         $0x34, BX
+	ADDQ         $0x34, DI
+	DECQ         R9
+	JNZ          block4
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	MOVQ         ws+48(FP), DX
+	ADDQ         DX, w+40(FP)
+	DECQ         panels+8(FP)
+	JNZ          panel4
+	VZEROUPPER
+	RET
+
+rows5:
+	VMOVDQU intOnes<>+0(SB), Y0
+
+panel5:
+	MOVQ    x+24(FP), BX
+	LEAQ    (BX)(AX*2), DI
+	ADDQ    AX, DI
+	MOVQ    w+40(FP), DX
+	MOVQ    blocks+16(FP), R9
+	MOVB    add+72(FP), R10
+	TESTB   R10, R10
+	JNZ     sums5
+	VPXOR   Y1, Y1, Y1
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y1, (SI)(CX*1)
+	VMOVUPS Y1, 32(SI)(CX*1)
+	VMOVUPS Y1, (SI)(CX*2)
+	VMOVUPS Y1, 32(SI)(CX*2)
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y1, (R8)(CX*1)
+	VMOVUPS Y1, 32(R8)(CX*1)
+
+sums5:
+block5:
+	VPBROADCASTD 32(BX), Y1
+	VPADDW       Y1, Y1, Y1
+	VMOVDQA      Y1, Y2
+	VPBROADCASTD 32(BX)(AX*1), Y3
+	VPADDW       Y3, Y3, Y3
+	VMOVDQA      Y3, Y4
+	VPBROADCASTD 32(BX)(AX*2), Y5
+	VPADDW       Y5, Y5, Y5
+	VMOVDQA      Y5, Y6
+	VPBROADCASTD 32(DI), Y7
+	VPADDW       Y7, Y7, Y7
+	VMOVDQA      Y7, Y8
+	VPBROADCASTD 32(DI)(AX*1), Y9
+	VPADDW       Y9, Y9, Y9
+	VMOVDQA      Y9, Y10
+	PREFETCHT0   2048(DX)
+	VMOVDQU      (DX), Y11
+	VMOVDQU      32(DX), Y12
+	VPBROADCASTD (BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD (BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD (BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD (DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD (DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2112(DX)
+	VMOVDQU      64(DX), Y11
+	VMOVDQU      96(DX), Y12
+	VPBROADCASTD 4(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 4(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 4(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 4(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2176(DX)
+	VMOVDQU      128(DX), Y11
+	VMOVDQU      160(DX), Y12
+	VPBROADCASTD 8(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 8(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 8(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 8(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2240(DX)
+	VMOVDQU      192(DX), Y11
+	VMOVDQU      224(DX), Y12
+	VPBROADCASTD 12(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 12(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 12(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 12(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2304(DX)
+	VMOVDQU      256(DX), Y11
+	VMOVDQU      288(DX), Y12
+	VPBROADCASTD 16(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 16(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 16(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 16(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 16(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2368(DX)
+	VMOVDQU      320(DX), Y11
+	VMOVDQU      352(DX), Y12
+	VPBROADCASTD 20(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 20(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 20(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 20(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2432(DX)
+	VMOVDQU      384(DX), Y11
+	VMOVDQU      416(DX), Y12
+	VPBROADCASTD 24(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 24(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 24(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 24(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2496(DX)
+	VMOVDQU      448(DX), Y11
+	VMOVDQU      480(DX), Y12
+	VPBROADCASTD 28(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 28(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 28(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 28(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	VBROADCASTSS 44(BX), Y13
+	VPMADDWD     Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (SI), Y14, Y1
+	VPMADDWD     Y0, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(SI), Y14, Y2
+	VBROADCASTSS 44(BX)(AX*1), Y13
+	VPMADDWD     Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (SI)(CX*1), Y14, Y3
+	VPMADDWD     Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(SI)(CX*1), Y14, Y4
+	VBROADCASTSS 44(BX)(AX*2), Y13
+	VPMADDWD     Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (SI)(CX*2), Y14, Y5
+	VPMADDWD     Y0, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(SI)(CX*2), Y14, Y6
+	VBROADCASTSS 44(DI), Y13
+	VPMADDWD     Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (R8), Y14, Y7
+	VPMADDWD     Y0, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(R8), Y14, Y8
+	VBROADCASTSS 44(DI)(AX*1), Y13
+	VPMADDWD     Y0, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (R8)(CX*1), Y14, Y9
+	VPMADDWD     Y0, Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(R8)(CX*1), Y14, Y10
+	VBROADCASTSS 48(BX), Y13
+	VFMADD231PS  576(DX), Y13, Y1
+	VFMADD231PS  608(DX), Y13, Y2
+	VBROADCASTSS 48(BX)(AX*1), Y13
+	VFMADD231PS  576(DX), Y13, Y3
+	VFMADD231PS  608(DX), Y13, Y4
+	VBROADCASTSS 48(BX)(AX*2), Y13
+	VFMADD231PS  576(DX), Y13, Y5
+	VFMADD231PS  608(DX), Y13, Y6
+	VBROADCASTSS 48(DI), Y13
+	VFMADD231PS  576(DX), Y13, Y7
+	VFMADD231PS  608(DX), Y13, Y8
+	VBROADCASTSS 48(DI)(AX*1), Y13
+	VFMADD231PS  576(DX), Y13, Y9
+	VFMADD231PS  608(DX), Y13, Y10
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y3, (SI)(CX*1)
+	VMOVUPS      Y4, 32(SI)(CX*1)
+	VMOVUPS      Y5, (SI)(CX*2)
+	VMOVUPS      Y6, 32(SI)(CX*2)
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      Y8, 32(R8)
+	VMOVUPS      Y9, (R8)(CX*1)
+	VMOVUPS      Y10, 32(R8)(CX*1)
+	ADDQ         $0x00000280, DX
+	ADDQ         $0x34, BX
+	ADDQ         $0x34, DI
+	DECQ         R9
+	JNZ          block5
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	MOVQ         ws+48(FP), DX
+	ADDQ         DX, w+40(FP)
+	DECQ         panels+8(FP)
+	JNZ          panel5
+	VZEROUPPER
+	RET
+
+rows6:
+panel6:
+	MOVQ    x+24(FP), BX
+	LEAQ    (BX)(AX*2), DI
+	ADDQ    AX, DI
+	MOVQ    w+40(FP), DX
+	MOVQ    blocks+16(FP), R9
+	MOVB    add+72(FP), R10
+	TESTB   R10, R10
+	JNZ     sums6
+	VPXOR   Y0, Y0, Y0
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y0, 32(SI)
+	VMOVUPS Y0, (SI)(CX*1)
+	VMOVUPS Y0, 32(SI)(CX*1)
+	VMOVUPS Y0, (SI)(CX*2)
+	VMOVUPS Y0, 32(SI)(CX*2)
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y0, 32(R8)
+	VMOVUPS Y0, (R8)(CX*1)
+	VMOVUPS Y0, 32(R8)(CX*1)
+	VMOVUPS Y0, (R8)(CX*2)
+	VMOVUPS Y0, 32(R8)(CX*2)
+
+sums6:
+block6:
+	VPBROADCASTD 32(BX), Y0
+	VPADDW       Y0, Y0, Y0
+	VMOVDQA      Y0, Y1
+	VPBROADCASTD 32(BX)(AX*1), Y2
+	VPADDW       Y2, Y2, Y2
+	VMOVDQA      Y2, Y3
+	VPBROADCASTD 32(BX)(AX*2), Y4
+	VPADDW       Y4, Y4, Y4
+	VMOVDQA      Y4, Y5
+	VPBROADCASTD 32(DI), Y6
+	VPADDW       Y6, Y6, Y6
+	VMOVDQA      Y6, Y7
+	VPBROADCASTD 32(DI)(AX*1), Y8
+	VPADDW       Y8, Y8, Y8
+	VMOVDQA      Y8, Y9
+	VPBROADCASTD 32(DI)(AX*2), Y10
+	VPADDW       Y10, Y10, Y10
+	VMOVDQA      Y10, Y11
+	PREFETCHT0   2048(DX)
+	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
+	VPBROADCASTD (BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD (BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD (BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD (DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD (DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD (DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2112(DX)
+	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
+	VPBROADCASTD 4(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 4(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 4(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 4(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 4(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 4(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2176(DX)
+	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
+	VPBROADCASTD 8(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 8(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 8(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 8(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 8(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 8(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2240(DX)
+	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
+	VPBROADCASTD 12(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 12(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 12(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 12(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 12(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 12(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2304(DX)
+	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
+	VPBROADCASTD 16(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 16(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 16(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 16(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 16(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 16(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2368(DX)
+	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
+	VPBROADCASTD 20(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 20(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 20(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 20(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 20(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 20(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2432(DX)
+	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
+	VPBROADCASTD 24(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 24(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 24(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 24(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 24(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 24(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2496(DX)
+	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
+	VPBROADCASTD 28(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 28(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 28(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 28(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 28(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 28(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	VBROADCASTSS 44(BX), Y14
+	VPMADDWD     intOnes<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (SI), Y15, Y0
+	VPMADDWD     intOnes<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(SI), Y15, Y1
+	VBROADCASTSS 44(BX)(AX*1), Y14
+	VPMADDWD     intOnes<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (SI)(CX*1), Y15, Y2
+	VPMADDWD     intOnes<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(SI)(CX*1), Y15, Y3
+	VBROADCASTSS 44(BX)(AX*2), Y14
+	VPMADDWD     intOnes<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (SI)(CX*2), Y15, Y4
+	VPMADDWD     intOnes<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(SI)(CX*2), Y15, Y5
+	VBROADCASTSS 44(DI), Y14
+	VPMADDWD     intOnes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (R8), Y15, Y6
+	VPMADDWD     intOnes<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(R8), Y15, Y7
+	VBROADCASTSS 44(DI)(AX*1), Y14
+	VPMADDWD     intOnes<>+0(SB), Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (R8)(CX*1), Y15, Y8
+	VPMADDWD     intOnes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(R8)(CX*1), Y15, Y9
+	VBROADCASTSS 44(DI)(AX*2), Y14
+	VPMADDWD     intOnes<>+0(SB), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (R8)(CX*2), Y15, Y10
+	VPMADDWD     intOnes<>+0(SB), Y11, Y11
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(R8)(CX*2), Y15, Y11
+	VBROADCASTSS 48(BX), Y14
+	VFMADD231PS  576(DX), Y14, Y0
+	VFMADD231PS  608(DX), Y14, Y1
+	VBROADCASTSS 48(BX)(AX*1), Y14
+	VFMADD231PS  576(DX), Y14, Y2
+	VFMADD231PS  608(DX), Y14, Y3
+	VBROADCASTSS 48(BX)(AX*2), Y14
+	VFMADD231PS  576(DX), Y14, Y4
+	VFMADD231PS  608(DX), Y14, Y5
+	VBROADCASTSS 48(DI), Y14
+	VFMADD231PS  576(DX), Y14, Y6
+	VFMADD231PS  608(DX), Y14, Y7
+	VBROADCASTSS 48(DI)(AX*1), Y14
+	VFMADD231PS  576(DX), Y14, Y8
+	VFMADD231PS  608(DX), Y14, Y9
+	VBROADCASTSS 48(DI)(AX*2), Y14
+	VFMADD231PS  576(DX), Y14, Y10
+	VFMADD231PS  608(DX), Y14, Y11
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, (SI)(CX*1)
+	VMOVUPS      Y3, 32(SI)(CX*1)
+	VMOVUPS      Y4, (SI)(CX*2)
+	VMOVUPS      Y5, 32(SI)(CX*2)
+	VMOVUPS      Y6, (R8)
+	VMOVUPS      Y7, 32(R8)
+	VMOVUPS      Y8, (R8)(CX*1)
+	VMOVUPS      Y9, 32(R8)(CX*1)
+	VMOVUPS      Y10, (R8)(CX*2)
+	VMOVUPS      Y11, 32(R8)(CX*2)
+	ADDQ         $0x00000280, DX
+	ADDQ         $0x34, BX
+	ADDQ         $0x34, DI
+	DECQ         R9
+	JNZ          block6
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	MOVQ         ws+48(FP), DX
+	ADDQ         DX, w+40(FP)
+	DECQ         panels+8(FP)
+	JNZ          panel6
+	VZEROUPPER
+	RET
+
+// func s6rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·s6rows(SB), NOSPLIT, $0-73
+	MOVQ    xs+32(FP), AX
+	MOVQ    ldc+64(FP), CX
+	MOVQ    c+56(FP), SI
+	LEAQ    (SI)(CX*2), R8
+	ADDQ    CX, R8
+	MOVQ    rows+0(FP), DX
+	CMPQ    DX, $0x06
+	JEQ     rows6
+	CMPQ    DX, $0x05
+	JEQ     rows5
+	VMOVDQU intOnes<>+0(SB), Y0
+
+panel4:
+	MOVQ    x+24(FP), BX
+	LEAQ    (BX)(AX*2), DI
+	ADDQ    AX, DI
+	MOVQ    w+40(FP), DX
+	MOVQ    blocks+16(FP), R9
+	MOVB    add+72(FP), R10
+	TESTB   R10, R10
+	JNZ     sums4
+	VPXOR   Y1, Y1, Y1
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y1, (SI)(CX*1)
+	VMOVUPS Y1, 32(SI)(CX*1)
+	VMOVUPS Y1, (SI)(CX*2)
+	VMOVUPS Y1, 32(SI)(CX*2)
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y1, 32(R8)
+
+sums4:
+block4:
+	VPBROADCASTD 36(BX), Y1
+	VMOVDQA      Y1, Y2
+	VPBROADCASTD 36(BX)(AX*1), Y3
+	VMOVDQA      Y3, Y4
+	VPBROADCASTD 36(BX)(AX*2), Y5
+	VMOVDQA      Y5, Y6
+	VPBROADCASTD 36(DI), Y7
+	VMOVDQA      Y7, Y8
+	PREFETCHT0   2048(DX)
+	VMOVDQU      (DX), Y9
+	VMOVDQU      32(DX), Y10
+	VPBROADCASTD (BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD (BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD (BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD (DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2112(DX)
+	VMOVDQU      64(DX), Y9
+	VMOVDQU      96(DX), Y10
+	VPBROADCASTD 4(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 4(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 4(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 4(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2176(DX)
+	VMOVDQU      128(DX), Y9
+	VMOVDQU      160(DX), Y10
+	VPBROADCASTD 8(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 8(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 8(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 8(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2240(DX)
+	VMOVDQU      192(DX), Y9
+	VMOVDQU      224(DX), Y10
+	VPBROADCASTD 12(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 12(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 12(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 12(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	VBROADCASTSS 44(BX), Y11
+	VPMADDWD     Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (SI), Y12, Y1
+	VPMADDWD     Y0, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(SI), Y12, Y2
+	VBROADCASTSS 44(BX)(AX*1), Y11
+	VPMADDWD     Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (SI)(CX*1), Y12, Y3
+	VPMADDWD     Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(SI)(CX*1), Y12, Y4
+	VBROADCASTSS 44(BX)(AX*2), Y11
+	VPMADDWD     Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (SI)(CX*2), Y12, Y5
+	VPMADDWD     Y0, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(SI)(CX*2), Y12, Y6
+	VBROADCASTSS 44(DI), Y11
+	VPMADDWD     Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       512(DX), Y11, Y12
+	VFMADD213PS  (R8), Y12, Y7
+	VPMADDWD     Y0, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       544(DX), Y11, Y12
+	VFMADD213PS  32(R8), Y12, Y8
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y3, (SI)(CX*1)
+	VMOVUPS      Y4, 32(SI)(CX*1)
+	VMOVUPS      Y5, (SI)(CX*2)
+	VMOVUPS      Y6, 32(SI)(CX*2)
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      Y8, 32(R8)
+	VPBROADCASTD 40(BX), Y1
+	VMOVDQA      Y1, Y2
+	VPBROADCASTD 40(BX)(AX*1), Y3
+	VMOVDQA      Y3, Y4
+	VPBROADCASTD 40(BX)(AX*2), Y5
+	VMOVDQA      Y5, Y6
+	VPBROADCASTD 40(DI), Y7
+	VMOVDQA      Y7, Y8
+	PREFETCHT0   2304(DX)
+	VMOVDQU      256(DX), Y9
+	VMOVDQU      288(DX), Y10
+	VPBROADCASTD 16(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 16(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 16(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 16(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2368(DX)
+	VMOVDQU      320(DX), Y9
+	VMOVDQU      352(DX), Y10
+	VPBROADCASTD 20(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 20(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 20(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 20(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2432(DX)
+	VMOVDQU      384(DX), Y9
+	VMOVDQU      416(DX), Y10
+	VPBROADCASTD 24(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 24(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 24(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 24(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	PREFETCHT0   2496(DX)
+	VMOVDQU      448(DX), Y9
+	VMOVDQU      480(DX), Y10
+	VPBROADCASTD 28(BX), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 28(BX)(AX*1), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y3, Y3
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 28(BX)(AX*2), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VPBROADCASTD 28(DI), Y11
+	VPMADDUBSW   Y11, Y9, Y12
+	VPADDW       Y12, Y7, Y7
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y8, Y8
+	VBROADCASTSS 44(BX), Y11
+	VPMADDWD     Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       576(DX), Y11, Y12
+	VFMADD213PS  (SI), Y12, Y1
+	VPMADDWD     Y0, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       608(DX), Y11, Y12
+	VFMADD213PS  32(SI), Y12, Y2
+	VBROADCASTSS 44(BX)(AX*1), Y11
+	VPMADDWD     Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       576(DX), Y11, Y12
+	VFMADD213PS  (SI)(CX*1), Y12, Y3
+	VPMADDWD     Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       608(DX), Y11, Y12
+	VFMADD213PS  32(SI)(CX*1), Y12, Y4
+	VBROADCASTSS 44(BX)(AX*2), Y11
+	VPMADDWD     Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       576(DX), Y11, Y12
+	VFMADD213PS  (SI)(CX*2), Y12, Y5
+	VPMADDWD     Y0, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       608(DX), Y11, Y12
+	VFMADD213PS  32(SI)(CX*2), Y12, Y6
+	VBROADCASTSS 44(DI), Y11
+	VPMADDWD     Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       576(DX), Y11, Y12
+	VFMADD213PS  (R8), Y12, Y7
+	VPMADDWD     Y0, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       608(DX), Y11, Y12
+	VFMADD213PS  32(R8), Y12, Y8
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y3, (SI)(CX*1)
+	VMOVUPS      Y4, 32(SI)(CX*1)
+	VMOVUPS      Y5, (SI)(CX*2)
+	VMOVUPS      Y6, 32(SI)(CX*2)
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      Y8, 32(R8)
+	ADDQ         $0x00000280, DX
+	ADDQ         $0x34, BX
+	ADDQ         $0x34, DI
+	DECQ         R9
+	JNZ          block4
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	MOVQ         ws+48(FP), DX
+	ADDQ         DX, w+40(FP)
+	DECQ         panels+8(FP)
+	JNZ          panel4
+	VZEROUPPER
+	RET
+
+rows5:
+	VMOVDQU intOnes<>+0(SB), Y0
+
+panel5:
+	MOVQ    x+24(FP), BX
+	LEAQ    (BX)(AX*2), DI
+	ADDQ    AX, DI
+	MOVQ    w+40(FP), DX
+	MOVQ    blocks+16(FP), R9
+	MOVB    add+72(FP), R10
+	TESTB   R10, R10
+	JNZ     sums5
+	VPXOR   Y1, Y1, Y1
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y1, (SI)(CX*1)
+	VMOVUPS Y1, 32(SI)(CX*1)
+	VMOVUPS Y1, (SI)(CX*2)
+	VMOVUPS Y1, 32(SI)(CX*2)
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y1, (R8)(CX*1)
+	VMOVUPS Y1, 32(R8)(CX*1)
+
+sums5:
+block5:
+	VPBROADCASTD 36(BX), Y1
+	VMOVDQA      Y1, Y2
+	VPBROADCASTD 36(BX)(AX*1), Y3
+	VMOVDQA      Y3, Y4
+	VPBROADCASTD 36(BX)(AX*2), Y5
+	VMOVDQA      Y5, Y6
+	VPBROADCASTD 36(DI), Y7
+	VMOVDQA      Y7, Y8
+	VPBROADCASTD 36(DI)(AX*1), Y9
+	VMOVDQA      Y9, Y10
+	PREFETCHT0   2048(DX)
+	VMOVDQU      (DX), Y11
+	VMOVDQU      32(DX), Y12
+	VPBROADCASTD (BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD (BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD (BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD (DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD (DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2112(DX)
+	VMOVDQU      64(DX), Y11
+	VMOVDQU      96(DX), Y12
+	VPBROADCASTD 4(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 4(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 4(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 4(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2176(DX)
+	VMOVDQU      128(DX), Y11
+	VMOVDQU      160(DX), Y12
+	VPBROADCASTD 8(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 8(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 8(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 8(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2240(DX)
+	VMOVDQU      192(DX), Y11
+	VMOVDQU      224(DX), Y12
+	VPBROADCASTD 12(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 12(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 12(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 12(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	VBROADCASTSS 44(BX), Y13
+	VPMADDWD     Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (SI), Y14, Y1
+	VPMADDWD     Y0, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(SI), Y14, Y2
+	VBROADCASTSS 44(BX)(AX*1), Y13
+	VPMADDWD     Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (SI)(CX*1), Y14, Y3
+	VPMADDWD     Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(SI)(CX*1), Y14, Y4
+	VBROADCASTSS 44(BX)(AX*2), Y13
+	VPMADDWD     Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (SI)(CX*2), Y14, Y5
+	VPMADDWD     Y0, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(SI)(CX*2), Y14, Y6
+	VBROADCASTSS 44(DI), Y13
+	VPMADDWD     Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (R8), Y14, Y7
+	VPMADDWD     Y0, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(R8), Y14, Y8
+	VBROADCASTSS 44(DI)(AX*1), Y13
+	VPMADDWD     Y0, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       512(DX), Y13, Y14
+	VFMADD213PS  (R8)(CX*1), Y14, Y9
+	VPMADDWD     Y0, Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       544(DX), Y13, Y14
+	VFMADD213PS  32(R8)(CX*1), Y14, Y10
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y3, (SI)(CX*1)
+	VMOVUPS      Y4, 32(SI)(CX*1)
+	VMOVUPS      Y5, (SI)(CX*2)
+	VMOVUPS      Y6, 32(SI)(CX*2)
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      Y8, 32(R8)
+	VMOVUPS      Y9, (R8)(CX*1)
+	VMOVUPS      Y10, 32(R8)(CX*1)
+	VPBROADCASTD 40(BX), Y1
+	VMOVDQA      Y1, Y2
+	VPBROADCASTD 40(BX)(AX*1), Y3
+	VMOVDQA      Y3, Y4
+	VPBROADCASTD 40(BX)(AX*2), Y5
+	VMOVDQA      Y5, Y6
+	VPBROADCASTD 40(DI), Y7
+	VMOVDQA      Y7, Y8
+	VPBROADCASTD 40(DI)(AX*1), Y9
+	VMOVDQA      Y9, Y10
+	PREFETCHT0   2304(DX)
+	VMOVDQU      256(DX), Y11
+	VMOVDQU      288(DX), Y12
+	VPBROADCASTD 16(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 16(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 16(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 16(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 16(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2368(DX)
+	VMOVDQU      320(DX), Y11
+	VMOVDQU      352(DX), Y12
+	VPBROADCASTD 20(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 20(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 20(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 20(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2432(DX)
+	VMOVDQU      384(DX), Y11
+	VMOVDQU      416(DX), Y12
+	VPBROADCASTD 24(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 24(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 24(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 24(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	PREFETCHT0   2496(DX)
+	VMOVDQU      448(DX), Y11
+	VMOVDQU      480(DX), Y12
+	VPBROADCASTD 28(BX), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y2, Y2
+	VPBROADCASTD 28(BX)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y4, Y4
+	VPBROADCASTD 28(BX)(AX*2), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y6, Y6
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y8, Y8
+	VPBROADCASTD 28(DI)(AX*1), Y13
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y9, Y9
+	VPMADDUBSW   Y13, Y12, Y13
+	VPADDW       Y13, Y10, Y10
+	VBROADCASTSS 44(BX), Y13
+	VPMADDWD     Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       576(DX), Y13, Y14
+	VFMADD213PS  (SI), Y14, Y1
+	VPMADDWD     Y0, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       608(DX), Y13, Y14
+	VFMADD213PS  32(SI), Y14, Y2
+	VBROADCASTSS 44(BX)(AX*1), Y13
+	VPMADDWD     Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       576(DX), Y13, Y14
+	VFMADD213PS  (SI)(CX*1), Y14, Y3
+	VPMADDWD     Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       608(DX), Y13, Y14
+	VFMADD213PS  32(SI)(CX*1), Y14, Y4
+	VBROADCASTSS 44(BX)(AX*2), Y13
+	VPMADDWD     Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       576(DX), Y13, Y14
+	VFMADD213PS  (SI)(CX*2), Y14, Y5
+	VPMADDWD     Y0, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       608(DX), Y13, Y14
+	VFMADD213PS  32(SI)(CX*2), Y14, Y6
+	VBROADCASTSS 44(DI), Y13
+	VPMADDWD     Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       576(DX), Y13, Y14
+	VFMADD213PS  (R8), Y14, Y7
+	VPMADDWD     Y0, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       608(DX), Y13, Y14
+	VFMADD213PS  32(R8), Y14, Y8
+	VBROADCASTSS 44(DI)(AX*1), Y13
+	VPMADDWD     Y0, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       576(DX), Y13, Y14
+	VFMADD213PS  (R8)(CX*1), Y14, Y9
+	VPMADDWD     Y0, Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       608(DX), Y13, Y14
+	VFMADD213PS  32(R8)(CX*1), Y14, Y10
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y3, (SI)(CX*1)
+	VMOVUPS      Y4, 32(SI)(CX*1)
+	VMOVUPS      Y5, (SI)(CX*2)
+	VMOVUPS      Y6, 32(SI)(CX*2)
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      Y8, 32(R8)
+	VMOVUPS      Y9, (R8)(CX*1)
+	VMOVUPS      Y10, 32(R8)(CX*1)
+	ADDQ         $0x00000280, DX
+	ADDQ         $0x34, BX
+	ADDQ         $0x34, DI
+	DECQ         R9
+	JNZ          block5
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	MOVQ         ws+48(FP), DX
+	ADDQ         DX, w+40(FP)
+	DECQ         panels+8(FP)
+	JNZ          panel5
+	VZEROUPPER
+	RET
+
+rows6:
+panel6:
+	MOVQ    x+24(FP), BX
+	LEAQ    (BX)(AX*2), DI
+	ADDQ    AX, DI
+	MOVQ    w+40(FP), DX
+	MOVQ    blocks+16(FP), R9
+	MOVB    add+72(FP), R10
+	TESTB   R10, R10
+	JNZ     sums6
+	VPXOR   Y0, Y0, Y0
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y0, 32(SI)
+	VMOVUPS Y0, (SI)(CX*1)
+	VMOVUPS Y0, 32(SI)(CX*1)
+	VMOVUPS Y0, (SI)(CX*2)
+	VMOVUPS Y0, 32(SI)(CX*2)
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y0, 32(R8)
+	VMOVUPS Y0, (R8)(CX*1)
+	VMOVUPS Y0, 32(R8)(CX*1)
+	VMOVUPS Y0, (R8)(CX*2)
+	VMOVUPS Y0, 32(R8)(CX*2)
+
+sums6:
+block6:
+	VPBROADCASTD 36(BX), Y0
+	VMOVDQA      Y0, Y1
+	VPBROADCASTD 36(BX)(AX*1), Y2
+	VMOVDQA      Y2, Y3
+	VPBROADCASTD 36(BX)(AX*2), Y4
+	VMOVDQA      Y4, Y5
+	VPBROADCASTD 36(DI), Y6
+	VMOVDQA      Y6, Y7
+	VPBROADCASTD 36(DI)(AX*1), Y8
+	VMOVDQA      Y8, Y9
+	VPBROADCASTD 36(DI)(AX*2), Y10
+	VMOVDQA      Y10, Y11
+	PREFETCHT0   2048(DX)
+	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
+	VPBROADCASTD (BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD (BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD (BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD (DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD (DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD (DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2112(DX)
+	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
+	VPBROADCASTD 4(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 4(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 4(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 4(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 4(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 4(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2176(DX)
+	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
+	VPBROADCASTD 8(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 8(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 8(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 8(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 8(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 8(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2240(DX)
+	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
+	VPBROADCASTD 12(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 12(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 12(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 12(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 12(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 12(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	VBROADCASTSS 44(BX), Y14
+	VPMADDWD     intOnes<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (SI), Y15, Y0
+	VPMADDWD     intOnes<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(SI), Y15, Y1
+	VBROADCASTSS 44(BX)(AX*1), Y14
+	VPMADDWD     intOnes<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (SI)(CX*1), Y15, Y2
+	VPMADDWD     intOnes<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(SI)(CX*1), Y15, Y3
+	VBROADCASTSS 44(BX)(AX*2), Y14
+	VPMADDWD     intOnes<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (SI)(CX*2), Y15, Y4
+	VPMADDWD     intOnes<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(SI)(CX*2), Y15, Y5
+	VBROADCASTSS 44(DI), Y14
+	VPMADDWD     intOnes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (R8), Y15, Y6
+	VPMADDWD     intOnes<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(R8), Y15, Y7
+	VBROADCASTSS 44(DI)(AX*1), Y14
+	VPMADDWD     intOnes<>+0(SB), Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (R8)(CX*1), Y15, Y8
+	VPMADDWD     intOnes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(R8)(CX*1), Y15, Y9
+	VBROADCASTSS 44(DI)(AX*2), Y14
+	VPMADDWD     intOnes<>+0(SB), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       512(DX), Y14, Y15
+	VFMADD213PS  (R8)(CX*2), Y15, Y10
+	VPMADDWD     intOnes<>+0(SB), Y11, Y11
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       544(DX), Y14, Y15
+	VFMADD213PS  32(R8)(CX*2), Y15, Y11
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, (SI)(CX*1)
+	VMOVUPS      Y3, 32(SI)(CX*1)
+	VMOVUPS      Y4, (SI)(CX*2)
+	VMOVUPS      Y5, 32(SI)(CX*2)
+	VMOVUPS      Y6, (R8)
+	VMOVUPS      Y7, 32(R8)
+	VMOVUPS      Y8, (R8)(CX*1)
+	VMOVUPS      Y9, 32(R8)(CX*1)
+	VMOVUPS      Y10, (R8)(CX*2)
+	VMOVUPS      Y11, 32(R8)(CX*2)
+	VPBROADCASTD 40(BX), Y0
+	VMOVDQA      Y0, Y1
+	VPBROADCASTD 40(BX)(AX*1), Y2
+	VMOVDQA      Y2, Y3
+	VPBROADCASTD 40(BX)(AX*2), Y4
+	VMOVDQA      Y4, Y5
+	VPBROADCASTD 40(DI), Y6
+	VMOVDQA      Y6, Y7
+	VPBROADCASTD 40(DI)(AX*1), Y8
+	VMOVDQA      Y8, Y9
+	VPBROADCASTD 40(DI)(AX*2), Y10
+	VMOVDQA      Y10, Y11
+	PREFETCHT0   2304(DX)
+	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
+	VPBROADCASTD 16(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 16(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 16(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 16(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 16(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 16(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2368(DX)
+	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
+	VPBROADCASTD 20(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 20(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 20(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 20(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 20(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 20(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2432(DX)
+	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
+	VPBROADCASTD 24(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 24(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 24(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 24(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 24(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 24(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2496(DX)
+	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
+	VPBROADCASTD 28(BX), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPBROADCASTD 28(BX)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD 28(BX)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y5, Y5
+	VPBROADCASTD 28(DI), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y7, Y7
+	VPBROADCASTD 28(DI)(AX*1), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y9, Y9
+	VPBROADCASTD 28(DI)(AX*2), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y14
+	VPADDW       Y14, Y11, Y11
+	VBROADCASTSS 44(BX), Y14
+	VPMADDWD     intOnes<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       576(DX), Y14, Y15
+	VFMADD213PS  (SI), Y15, Y0
+	VPMADDWD     intOnes<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       608(DX), Y14, Y15
+	VFMADD213PS  32(SI), Y15, Y1
+	VBROADCASTSS 44(BX)(AX*1), Y14
+	VPMADDWD     intOnes<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       576(DX), Y14, Y15
+	VFMADD213PS  (SI)(CX*1), Y15, Y2
+	VPMADDWD     intOnes<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       608(DX), Y14, Y15
+	VFMADD213PS  32(SI)(CX*1), Y15, Y3
+	VBROADCASTSS 44(BX)(AX*2), Y14
+	VPMADDWD     intOnes<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       576(DX), Y14, Y15
+	VFMADD213PS  (SI)(CX*2), Y15, Y4
+	VPMADDWD     intOnes<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       608(DX), Y14, Y15
+	VFMADD213PS  32(SI)(CX*2), Y15, Y5
+	VBROADCASTSS 44(DI), Y14
+	VPMADDWD     intOnes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       576(DX), Y14, Y15
+	VFMADD213PS  (R8), Y15, Y6
+	VPMADDWD     intOnes<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       608(DX), Y14, Y15
+	VFMADD213PS  32(R8), Y15, Y7
+	VBROADCASTSS 44(DI)(AX*1), Y14
+	VPMADDWD     intOnes<>+0(SB), Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       576(DX), Y14, Y15
+	VFMADD213PS  (R8)(CX*1), Y15, Y8
+	VPMADDWD     intOnes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       608(DX), Y14, Y15
+	VFMADD213PS  32(R8)(CX*1), Y15, Y9
+	VBROADCASTSS 44(DI)(AX*2), Y14
+	VPMADDWD     intOnes<>+0(SB), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       576(DX), Y14, Y15
+	VFMADD213PS  (R8)(CX*2), Y15, Y10
+	VPMADDWD     intOnes<>+0(SB), Y11, Y11
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       608(DX), Y14, Y15
+	VFMADD213PS  32(R8)(CX*2), Y15, Y11
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, (SI)(CX*1)
+	VMOVUPS      Y3, 32(SI)(CX*1)
+	VMOVUPS      Y4, (SI)(CX*2)
+	VMOVUPS      Y5, 32(SI)(CX*2)
+	VMOVUPS      Y6, (R8)
+	VMOVUPS      Y7, 32(R8)
+	VMOVUPS      Y8, (R8)(CX*1)
+	VMOVUPS      Y9, 32(R8)(CX*1)
+	VMOVUPS      Y10, (R8)(CX*2)
+	VMOVUPS      Y11, 32(R8)(CX*2)
+	ADDQ         $0x00000280, DX
+	ADDQ         $0x34, BX
+	ADDQ         $0x34, DI
+	DECQ         R9
+	JNZ          block6
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	MOVQ         ws+48(FP), DX
+	ADDQ         DX, w+40(FP)
+	DECQ         panels+8(FP)
+	JNZ          panel6
+	VZEROUPPER
+	RET
 
 // func round16(dst *byte, src *float32, blocks int)
 // Requires: AVX, AVX2

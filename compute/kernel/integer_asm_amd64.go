@@ -52,6 +52,44 @@ func k5rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, 
 //go:noescape
 func k6rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
 
+// q5rowsSpread lays out a panel, 32*blocks deep, for s5rows.
+//
+//go:noescape
+func q5rowsSpread(dst *byte, w *byte, blocks int)
+
+// q51rowsSpread lays out a panel, 32*blocks deep, for s51rows.
+//
+//go:noescape
+func q51rowsSpread(dst *byte, w *byte, blocks int)
+
+// k5rowsSpread lays out a panel, 256*blocks deep, for s51rows.
+//
+//go:noescape
+func k5rowsSpread(dst *byte, w *byte, blocks int)
+
+// k6rowsSpread lays out a panel, 256*blocks deep, for s6rows.
+//
+//go:noescape
+func k6rowsSpread(dst *byte, w *byte, blocks int)
+
+// s5rows sets or adds to c [rows, 16*panels] the product of rows <= 6 of activations and panels of weights,
+// 32*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.
+//
+//go:noescape
+func s5rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+
+// s51rows sets or adds to c [rows, 16*panels] the product of rows <= 6 of activations and panels of weights,
+// 32*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.
+//
+//go:noescape
+func s51rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+
+// s6rows sets or adds to c [rows, 16*panels] the product of rows <= 6 of activations and panels of weights,
+// 32*blocks deep. Bytes: xs from row to row of x, ws from panel to panel of w, ldc from row to row of c.
+//
+//go:noescape
+func s6rows(rows int, panels int, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)
+
 // round16 rounds blocks of 32 values to records of [32]int16 and their scale.
 //
 //go:noescape

@@ -8,7 +8,7 @@ import (
 
 func newIntGemm(t tier) *intGemm {
 	g := &intGemm{tier: t}
-	g.round, g.multiply = g.roundChunk, g.multiplyBlock
+	g.round, g.multiply, g.spread = g.roundChunk, g.multiplyBlock, g.multiplySpread
 	return g
 }
 
@@ -25,10 +25,14 @@ func (g *intGemm) run(p *par.Pool, c []float32, ldc int, a Matrix, b *PackedInt,
 	for i := 0; i < m; i += step {
 		g.m, g.a, g.c = min(step, m-i), a.from(i, 0), c[i*ldc:]
 		p.Run(ceilDiv(g.m, g.each), g.round)
-		p.Run(g.split(p.Size()), g.multiply)
+		multiply := g.multiply
+		if g.many() {
+			multiply = g.spread
+		}
+		p.Run(g.split(p.Size()), multiply)
 	}
 	putScratch(buf)
-	*g = intGemm{tier: g.tier, round: g.round, multiply: g.multiply} // hold on to no memory
+	*g = intGemm{tier: g.tier, round: g.round, multiply: g.multiply, spread: g.spread} // hold on to no memory
 }
 
 func bytesOf(x []float32) []byte {
@@ -42,6 +46,11 @@ func (g *intGemm) roundChunk(i int) {
 	}
 }
 
+// many says whether panels are spread.
+func (g *intGemm) many() bool {
+	return g.m >= intMany && g.b.form.spread > 0 && g.tier != generic
+}
+
 // split cuts the tiles into blocks and returns their number. Blocks are wide
 // enough in rows to read a panel once for many, and few enough in panels for
 // the threads to end together.
@@ -49,7 +58,7 @@ func (g *intGemm) split(threads int) int {
 	b := g.b
 	panels := ceilDiv(b.N, intCols)
 	g.slivers, g.deep = ceilDiv(g.m, intRows), b.blocks()
-	if g.slivers > 4 {
+	if g.slivers > 4 || g.many() {
 		g.deep = min(g.deep, intDeep/b.form.values)
 	}
 	g.rows, g.cols = ceilDiv(g.slivers, ceilDiv(g.m, intGroup)), max(1, min(panels, intCall/b.stride()))
@@ -86,6 +95,36 @@ func (g *intGemm) multiplyBlock(i int) {
 			runInt(g.tier, f, &x, cols)
 		}
 	}
+}
+
+// multiplySpread computes one block of tiles for many rows: each step of some
+// panels is decoded once, and read from L2 for all slivers.
+func (g *intGemm) multiplySpread(i int) {
+	s0, p0 := i/g.across*g.rows, i%g.across*g.cols
+	s1, p1 := min(s0+g.rows, g.slivers), min(p0+g.cols, ceilDiv(g.b.N, intCols))
+	f, all := g.b.form, g.b.blocks()
+	x := intArgs{spread: true, xs: g.xs, ldc: g.ldc, ws: g.deep * f.values / intBlock * f.spread}
+	buf := getScratch(intSpread * x.ws / 4)
+	w := bytesOf(buf.data)
+	x.w = &w[0]
+	for k := 0; k < all; k += g.deep {
+		deep := min(g.deep, all-k)
+		x.deep, x.add = deep*f.values/intBlock, k > 0
+		for p := p0; p < p1; p += intSpread {
+			x.panels = min(intSpread, p1-p)
+			for j := range x.panels {
+				spreadPanel(f, w[j*x.ws:], g.b.data[(p+j)*g.b.stride()+k*f.panel:], deep)
+			}
+			for s := s0; s < s1; s++ {
+				r := g.row(s)
+				x.rows = g.row(s+1) - r
+				x.x = &g.x[r*g.xs+k*f.values/intBlock*f.record()]
+				x.c = g.c[r*g.ldc+p*intCols:]
+				runInt(g.tier, f, &x, g.b.N-p*intCols)
+			}
+		}
+	}
+	putScratch(buf)
 }
 
 // runInt computes some tiles, of which only the first cols columns are there.

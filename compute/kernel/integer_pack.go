@@ -26,6 +26,7 @@ type intForm struct {
 	name          string
 	values, bytes int   // of a block of one column in a file
 	panel         int   // bytes of a block of a panel
+	spread        int   // bytes of intBlock k of a panel that is spread; 0: decoding is too cheap to be done once for all rows
 	halves        []int // where in that there are float16
 	wide          bool  // activations of 16 bits, not 8
 	// pack writes column col of a panel's block from a block of a file, restore
@@ -49,14 +50,14 @@ type intForm struct {
 //	Q6_K  d [16] float16 | 8 times: a [2][16] bytes | twice (16 k each):
 //	      [2][16 columns][4] nibbles, k below and k+8 above | [16 columns][4] bytes: 2 bits of k, k+4, k+8, k+12
 var intForms = [...]intForm{
-	IntQ8_0: {IntQ8_0, "Q8_0", 32, 34, 544, []int{0}, true, packQ8, restoreQ8, unpackQ8, sumQ8},
-	IntQ4_0: {IntQ4_0, "Q4_0", 32, 18, 288, []int{0}, false, packQ4, restoreQ4, unpackQ4, sumQ4},
-	IntQ4_1: {IntQ4_1, "Q4_1", 32, 20, 320, []int{0, 2}, false, packQ4_1, restoreQ4_1, unpackQ4_1, sumQ4_1},
-	IntQ5_0: {IntQ5_0, "Q5_0", 32, 22, 352, []int{0}, false, packQ5, restoreQ5, unpackQ5, sumQ5},
-	IntQ5_1: {IntQ5_1, "Q5_1", 32, 24, 384, []int{0, 2}, false, packQ5_1, restoreQ5_1, unpackQ5_1, sumQ5_1},
-	IntQ4_K: {IntQ4_K, "Q4_K", 256, 144, 64 + 8*288, []int{0, 2}, false, packK4, restoreK4, unpackK4, sumK4},
-	IntQ5_K: {IntQ5_K, "Q5_K", 256, 176, 64 + 8*352, []int{0, 2}, false, packK5, restoreK5, unpackK5, sumK5},
-	IntQ6_K: {IntQ6_K, "Q6_K", 256, 210, 32 + 8*416, []int{208}, false, packK6, restoreK6, unpackK6, sumK6},
+	IntQ8_0: {IntQ8_0, "Q8_0", 32, 34, 544, 0, []int{0}, true, packQ8, restoreQ8, unpackQ8, sumQ8},
+	IntQ4_0: {IntQ4_0, "Q4_0", 32, 18, 288, 0, []int{0}, false, packQ4, restoreQ4, unpackQ4, sumQ4},
+	IntQ4_1: {IntQ4_1, "Q4_1", 32, 20, 320, 0, []int{0, 2}, false, packQ4_1, restoreQ4_1, unpackQ4_1, sumQ4_1},
+	IntQ5_0: {IntQ5_0, "Q5_0", 32, 22, 352, 576, []int{0}, false, packQ5, restoreQ5, unpackQ5, sumQ5},
+	IntQ5_1: {IntQ5_1, "Q5_1", 32, 24, 384, 640, []int{0, 2}, false, packQ5_1, restoreQ5_1, unpackQ5_1, sumQ5_1},
+	IntQ4_K: {IntQ4_K, "Q4_K", 256, 144, 64 + 8*288, 0, []int{0, 2}, false, packK4, restoreK4, unpackK4, sumK4},
+	IntQ5_K: {IntQ5_K, "Q5_K", 256, 176, 64 + 8*352, 640, []int{0, 2}, false, packK5, restoreK5, unpackK5, sumK5},
+	IntQ6_K: {IntQ6_K, "Q6_K", 256, 210, 32 + 8*416, 640, []int{208}, false, packK6, restoreK6, unpackK6, sumK6},
 }
 
 // PackInt lays out a matrix that is stored by columns of b, as a weight [out,
@@ -82,8 +83,8 @@ func PackInt(p *par.Pool, f IntFormat, k, n int, column func(j int) []byte) (*Pa
 			for j := range cols {
 				block := src[j][b : b+form.bytes]
 				if err := form.finite(block); err != nil {
-					err = fmt.Errorf("kernel: column %d of a matrix [%d, %d]: %w", first+j, k, n, err)
-					bad.CompareAndSwap(nil, &err)
+					wrong := fmt.Errorf("kernel: column %d of a matrix [%d, %d]: %w", first+j, k, n, err)
+					bad.CompareAndSwap(nil, &wrong) // not &err: each block would allocate one
 				}
 				form.pack(panel[b/form.bytes*form.panel:][:form.panel], block, j)
 			}

@@ -8,6 +8,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
@@ -16,63 +17,49 @@ import (
 
 func main() {
 	ConstraintExpr("!purego")
-	for _, f := range []form{{"F16", widenF16}, {"BF16", widenBF16}} {
-		f.widening()
-		f.product()
+	product("f16rows", func(m Mem, use func(v int, w reg.VecVirtual)) {
+		for v := range 2 {
+			w := YMM()
+			VCVTPH2PS(m.Offset(16*v), w)
+			use(v, w)
+		}
+	})
+	upper := GLOBL("halfUpper", attr.RODATA|attr.NOPTR)
+	for i := range 8 {
+		DATA(4*i, U32(0xffff0000))
 	}
+	product("bf16rows", func(m Mem, use func(v int, w reg.VecVirtual)) {
+		w := YMM()
+		VMOVDQU(m, w)
+		VPSLLD(Imm(16), w, w)
+		use(0, w)
+		w = YMM()
+		VMOVDQU(m, w)
+		VPAND(upper, w, w)
+		use(1, w)
+	})
 	Generate()
 }
 
 const (
 	mostRows = 3
 	vecs     = 4 // vectors of eight columns in a panel
-	ahead    = 4096
+	ahead    = 2048
 )
 
-// form is a format: how eight values at m become float32.
-type form struct {
-	name string
-	load func(m Mem, to reg.VecVirtual)
-}
+// operands are those of a kernel. Strides are in bytes.
+type operands struct{ a, rs, b, k, c, ldc, add reg.Register }
 
-func widenF16(m Mem, to reg.VecVirtual) { VCVTPH2PS(m, to) }
-
-func widenBF16(m Mem, to reg.VecVirtual) {
-	VPMOVZXWD(m, to)
-	VPSLLD(Imm(16), to, to)
-}
-
-// widening generates the conversion of whole steps of a panel.
-func (f form) widening() {
-	TEXT("widen"+f.name, NOSPLIT, "func(dst *float32, src *uint16, n int)")
+// product generates the kernel of one format: the weights are widened in
+// registers, each element of c is one chain of fused multiply-adds. load has 16
+// columns at m become two vectors, one after the other for use.
+func product(name string, load func(m Mem, use func(v int, w reg.VecVirtual))) {
+	TEXT(name, NOSPLIT, "func(rows, k int, a *float32, rs int, b *uint16, c *float32, ldc int, add bool)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("widen%s converts n times %d values.", f.name, 8*vecs))
-	dst, src, n := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("n"), GP64())
-	Label("step")
-	PREFETCHT0(Mem{Base: src, Disp: ahead})
-	for v := range vecs {
-		x := YMM()
-		f.load(Mem{Base: src, Disp: 16 * v}, x)
-		VMOVUPS(x, Mem{Base: dst, Disp: 32 * v})
-	}
-	ADDQ(Imm(16*vecs), src)
-	ADDQ(U32(32*vecs), dst)
-	DECQ(n)
-	JNZ(LabelRef("step"))
-	VZEROUPPER()
-	RET()
-}
-
-// product generates the kernel for a few rows: the weights are converted in
-// registers, each element of c is one chain of fused multiply-adds.
-func (f form) product() {
-	TEXT("few"+f.name, NOSPLIT, "func(rows, k int, a *float32, rs int, b *uint16, c *float32, ldc int)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("few%s sets c [rows, %d] to the product of rows <= %d of a [rows, k] and a panel b [k, %[2]d], k >= 1.", f.name, 8*vecs, mostRows),
+	Doc(fmt.Sprintf("%s sets or adds to c [rows, %d] the product of rows <= %d of a [rows, k] and a panel b [k, %[2]d], k >= 1.", name, 8*vecs, mostRows),
 		"Bytes: rs from row to row of a, ldc of c.")
-	a, rs := Load(Param("a"), GP64()), Load(Param("rs"), GP64())
-	b, k := Load(Param("b"), GP64()), Load(Param("k"), GP64())
-	c, ldc := Load(Param("c"), GP64()), Load(Param("ldc"), GP64())
+	x := operands{Load(Param("a"), GP64()), Load(Param("rs"), GP64()), Load(Param("b"), GP64()), Load(Param("k"), GP64()),
+		Load(Param("c"), GP64()), Load(Param("ldc"), GP64()), Load(Param("add"), GP8())}
 	rows := Load(Param("rows"), GP64())
 	for r := mostRows; r > 1; r-- {
 		CMPQ(rows, U8(r))
@@ -80,48 +67,55 @@ func (f form) product() {
 	}
 	for r := 1; r <= mostRows; r++ {
 		Label(fmt.Sprintf("rows%d", r))
-		f.rows(r, a, rs, b, k, c, ldc)
+		some(r, x, load)
 	}
 }
 
-// rows generates the code for one row count.
-func (f form) rows(rows int, a, rs, b, k, c, ldc reg.Register) {
-	acc, x := make([][vecs]reg.VecVirtual, rows), make([]reg.VecVirtual, rows)
-	for i := range acc {
-		x[i] = YMM()
-		for v := range vecs {
-			acc[i][v] = YMM()
-			zero(acc[i][v])
-		}
+// at is the address of vector v of row i of what starts at base.
+func at(base, stride reg.Register, i, v int) Mem {
+	m := Mem{Base: base, Disp: 32 * v}
+	if i > 0 {
+		m.Index, m.Scale = stride, uint8(i)
 	}
-	Label(fmt.Sprintf("step%d", rows))
-	PREFETCHT0(Mem{Base: b, Disp: ahead})
-	for i := range x {
-		m := Mem{Base: a}
-		if i > 0 {
-			m.Index, m.Scale = rs, uint8(i)
-		}
-		VBROADCASTSS(m, x[i])
-	}
-	for v := range vecs {
-		w := YMM()
-		f.load(Mem{Base: b, Disp: 16 * v}, w)
+	return m
+}
+
+// some generates the code for one row count.
+func some(rows int, x operands, load func(m Mem, use func(v int, w reg.VecVirtual))) {
+	label := func(s string) string { return fmt.Sprintf("%s%d", s, rows) }
+	acc, a := make([][vecs]reg.VecVirtual, rows), make([]reg.VecVirtual, rows)
+	each := func(f func(i, v int)) {
 		for i := range acc {
-			VFMADD231PS(w, x[i], acc[i][v])
+			for v := range vecs {
+				f(i, v)
+			}
 		}
 	}
-	ADDQ(Imm(4), a)
-	ADDQ(Imm(16*vecs), b)
-	DECQ(k)
-	JNZ(LabelRef(fmt.Sprintf("step%d", rows)))
-	for i := range acc {
-		for v := range vecs {
-			VMOVUPS(acc[i][v], Mem{Base: c, Disp: 32 * v})
-		}
-		if i < rows-1 {
-			ADDQ(ldc, c)
-		}
+	each(func(i, v int) {
+		acc[i][v] = YMM()
+		zero(acc[i][v])
+	})
+	TESTB(x.add, x.add)
+	JZ(LabelRef(label("step")))
+	each(func(i, v int) { VMOVUPS(at(x.c, x.ldc, i, v), acc[i][v]) })
+	Label(label("step"))
+	PREFETCHT0(Mem{Base: x.b, Disp: ahead})
+	for i := range a {
+		a[i] = YMM()
+		VBROADCASTSS(at(x.a, x.rs, i, 0), a[i])
 	}
+	for half := range vecs / 2 {
+		load(Mem{Base: x.b, Disp: 32 * half}, func(v int, w reg.VecVirtual) {
+			for i := range acc {
+				VFMADD231PS(w, a[i], acc[i][2*half+v])
+			}
+		})
+	}
+	ADDQ(Imm(4), x.a)
+	ADDQ(Imm(16*vecs), x.b)
+	DECQ(x.k)
+	JNZ(LabelRef(label("step")))
+	each(func(i, v int) { VMOVUPS(acc[i][v], at(x.c, x.ldc, i, v)) })
 	VZEROUPPER()
 	RET()
 }

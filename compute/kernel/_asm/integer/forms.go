@@ -1,9 +1,6 @@
 package main
 
 import (
-	"math"
-
-	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -15,6 +12,7 @@ type q8 struct{}
 
 func (q8) name() string { return "q8rows" }
 func (q8) record() int  { return 68 }
+func (q8) scaleAt() int { return 64 }
 func (q8) bytes() int   { return 544 }
 func (q8) groups() int  { return 1 }
 func (q8) head() int    { return 0 }
@@ -37,7 +35,7 @@ func (q8) multiply(t *tile) {
 
 func (q8) scale(t *tile) {
 	t.halves(t.w, 0)
-	t.scaled(64, func(*tile, reg.VecVirtual) {})
+	t.scaled(0, func(*tile, reg.VecVirtual) {})
 	t.store()
 }
 
@@ -63,7 +61,8 @@ const (
 	sum8   = 48
 )
 
-func (eight) record() int { return 52 }
+func (eight) record() int  { return 52 }
+func (eight) scaleAt() int { return scale8 }
 
 // plain is a form whose blocks have scales each, super one whose blocks share
 // those of eight: factors of theirs are bytes.
@@ -142,6 +141,14 @@ func (t *tile) nibbles(disp int, use func(upper int)) {
 	}
 }
 
+// startAt sets the sums to the pair of int16 at disp of the activations.
+func (t *tile) startAt(disp int) {
+	for i, s := range t.sum {
+		VPBROADCASTD(t.X(i, disp), s[0])
+		VMOVDQA(s[0], s[1])
+	}
+}
+
 // loadHigh keeps the 64 bytes of bits at disp, where there are registers.
 func (t *tile) loadHigh(disp int) {
 	for v, to := range t.high {
@@ -175,18 +182,33 @@ func (t *tile) above(disp, left int, mask Mem) {
 // pairsToInt32 adds the two 16-bit sums of each column.
 func pairsToInt32(t *tile, s reg.VecVirtual) { VPMADDWD(t.constant(ones()), s, s) }
 
-// plus emits c += v * the activations' sum, or c -= that.
-func (t *tile) plus(by func(v, a, c Op)) {
+// plus emits c += v * the activations' sum. In spread weights v is behind the scales.
+func (t *tile) plus() {
+	t.keepSpread(spreadBytes + 64)
+	t.eachSum(func(v int, s reg.VecVirtual) { VFMADD231PS(t.weight(v, spreadBytes+64), t.a, s) })
+}
+
+// minus emits c -= v * the activations' sum; spread weights have it with its sign
+// turned.
+func (t *tile) minus() {
+	if t.to != nil {
+		for _, v := range t.v {
+			VXORPS(sign(), v, v)
+		}
+		t.keepSpread(spreadBytes + 64)
+	}
+	t.eachSum(func(v int, s reg.VecVirtual) { VFNMADD231PS(t.v[v], t.a, s) })
+}
+
+// eachSum emits use for the sums, with the activations' sum in t.a.
+func (t *tile) eachSum(use func(v int, s reg.VecVirtual)) {
 	for i := range t.rows {
 		VBROADCASTSS(t.X(i, sum8), t.a)
 		for v, s := range t.sum[i] {
-			by(t.v[v], t.a, s)
+			use(v, s)
 		}
 	}
 }
-
-func raise(v, a, c Op) { VFMADD231PS(v, a, c) }
-func lower(v, a, c Op) { VFNMADD231PS(v, a, c) }
 
 // q4 is Q4_0: 16 scales d, weights of 4 bits, 8 more than they mean.
 type q4 struct {
@@ -197,18 +219,13 @@ type q4 struct {
 func (q4) name() string { return "q4rows" }
 func (q4) bytes() int   { return 288 }
 
-func (q4) start(t *tile) {
-	for i := range t.sum {
-		VPBROADCASTD(t.X(i, bias8), t.sum[i][0])
-		VMOVDQA(t.sum[i][0], t.sum[i][1])
-	}
-}
+func (q4) start(t *tile) { t.startAt(bias8) }
 
 func (f q4) multiply(t *tile) { f.sums(t, 32) }
 
 func (q4) scale(t *tile) {
 	t.halves(t.w, 0)
-	t.scaled(scale8, pairsToInt32)
+	t.scaled(spreadBytes, pairsToInt32)
 	t.store()
 }
 
@@ -226,9 +243,9 @@ func (f q41) multiply(t *tile) { f.sums(t, 64) }
 
 func (q41) scale(t *tile) {
 	t.halves(t.w, 0)
-	t.scaled(scale8, pairsToInt32)
+	t.scaled(spreadBytes, pairsToInt32)
 	t.halves(t.w, 32)
-	t.plus(raise)
+	t.plus()
 	t.store()
 }
 
@@ -238,8 +255,9 @@ type q5 struct {
 	five
 }
 
-func (q5) name() string { return "q5rows" }
-func (q5) bytes() int   { return 352 }
+func (q5) name() string   { return "q5rows" }
+func (q5) bytes() int     { return 352 }
+func (q5) spread() spread { return spread5 }
 
 func (f q5) multiply(t *tile) { f.sums(t, 32) }
 
@@ -251,20 +269,21 @@ type q51 struct {
 	five
 }
 
-func (q51) name() string { return "q51rows" }
-func (q51) bytes() int   { return 384 }
+func (q51) name() string   { return "q51rows" }
+func (q51) bytes() int     { return 384 }
+func (q51) spread() spread { return spread51 }
 
 func (f q51) multiply(t *tile) { f.sums(t, 64) }
 
 func (q51) scale(t *tile) {
 	t.halves(t.w, 0)
-	t.scaled(scale8, pairsToInt32)
+	t.scaled(spreadBytes, pairsToInt32)
 	t.halves(t.w, 0)
 	for v := range vecs {
 		VCVTPH2PS(Mem{Base: t.w, Disp: 32 + 16*v}, t.a)
 		VFMADD132PS(sixteen(), t.a, t.v[v])
 	}
-	t.plus(raise)
+	t.plus()
 	t.store()
 }
 
@@ -283,9 +302,9 @@ func (f k4) multiply(t *tile) { f.sums(t, 32) }
 
 func (k4) scale(t *tile) {
 	t.scales(0, 0)
-	t.scaled(scale8, pairsToInt32)
+	t.scaled(spreadBytes, pairsToInt32)
 	t.scales(32, 16)
-	t.plus(lower)
+	t.minus()
 	t.store()
 }
 
@@ -311,21 +330,22 @@ type k5 struct {
 	five
 }
 
-func (k5) name() string { return "k5rows" }
-func (k5) bytes() int   { return 352 }
+func (k5) name() string   { return "k5rows" }
+func (k5) bytes() int     { return 352 }
+func (k5) spread() spread { return spread51 }
 
 func (f k5) multiply(t *tile) { f.sums(t, 32) }
 
 func (k5) scale(t *tile) {
 	t.scales(0, 0)
-	t.scaled(scale8, pairsToInt32)
+	t.scaled(spreadBytes, pairsToInt32)
 	for v := range vecs {
 		t.factor(t.v[v], 32+16*v, 16+8*v)
 		t.factor(t.a, 16*v, 8*v)
 		VMULPS(sixteen(), t.a, t.a)
 		VSUBPS(t.a, t.v[v], t.v[v])
 	}
-	t.plus(lower)
+	t.minus()
 	t.store()
 }
 
@@ -335,20 +355,18 @@ func (k5) scale(t *tile) {
 // the weight is (d*a)(q-32). The sums of a half fit 16 bits with their bias.
 type k6 struct{ super }
 
-func (k6) name() string { return "k6rows" }
-func (k6) bytes() int   { return 416 }
-func (k6) head() int    { return 32 }
-func (k6) masks() []Mem { return []Mem{low(), bits45()} }
-func (k6) held() int    { return 2 * vecs }
+func (k6) name() string   { return "k6rows" }
+func (k6) bytes() int     { return 416 }
+func (k6) head() int      { return 32 }
+func (k6) masks() []Mem   { return []Mem{low(), bits45()} }
+func (k6) held() int      { return 2 * vecs }
+func (k6) spread() spread { return spread6 }
 
 func (k6) start(*tile) {}
 
 func (k6) multiply(t *tile) {
 	for half := range 2 {
-		for i, s := range t.sum {
-			VPBROADCASTD(t.X(i, bias32+4*half), s[0])
-			VMOVDQA(s[0], s[1])
-		}
+		t.startAt(bias32 + 4*half)
 		at := 32 + 192*half
 		t.fetch(at + 128)
 		t.loadHigh(at + 128)
@@ -365,32 +383,9 @@ func (k6) multiply(t *tile) {
 			VCVTPH2PS(Mem{Base: t.head, Disp: 16 * v}, t.tmp)
 			VMULPS(t.v[v], t.tmp, t.v[v])
 		}
-		t.scaled(scale8, pairsToInt32)
+		t.scaled(spreadBytes+64*half, pairsToInt32)
 		t.store()
 	}
 }
 
 func (k6) scale(*tile) {}
-
-var constants = map[string]Mem{}
-
-// constant is 32 bytes of a repeated 32-bit pattern in memory.
-func constant(name string, v uint32) Mem {
-	if m, ok := constants[name]; ok {
-		return m
-	}
-	m := GLOBL(name, attr.RODATA|attr.NOPTR)
-	for i := range 8 {
-		DATA(4*i, U32(v))
-	}
-	constants[name] = m
-	return m
-}
-
-func low() Mem       { return constant("intLow", 0x0f0f0f0f) }
-func ones() Mem      { return constant("intOnes", 0x00010001) }
-func oneBytes() Mem  { return constant("intOneBytes", 0x01010101) }
-func bit4() Mem      { return constant("intBit4", 0x10101010) }
-func bits45() Mem    { return constant("intBits45", 0x30303030) }
-func sixteen() Mem   { return constant("intSixteen", math.Float32bits(16)) }
-func magnitude() Mem { return constant("intMagnitude", 0x7fffffff) }

@@ -18,14 +18,15 @@ import (
 
 func main() {
 	ConstraintExpr("!purego")
-	product(q8{})
-	product(q4{})
-	product(q41{})
-	product(q5{})
-	product(q51{})
-	product(k4{})
-	product(k5{})
-	product(k6{})
+	for _, f := range []form{q8{}, q4{}, q41{}, q5{}, q51{}, k4{}, k5{}, k6{}} {
+		product(f, 1)
+	}
+	for _, f := range []spreadable{q5{}, q51{}, k5{}, k6{}} {
+		spreading(f)
+	}
+	for _, f := range spreads {
+		product(f, leastSpread)
+	}
 	quantize16()
 	quantize8()
 	peak("peak16", "VPMADDWD", "VPADDD")
@@ -42,10 +43,11 @@ const (
 // form is one kind of weights.
 type form interface {
 	name() string
-	record() int // bytes of a block of activations
-	bytes() int  // of a block of weights
-	groups() int // blocks of 32 k that share a head; 1: there is none
-	head() int   // bytes of that
+	record() int  // bytes of a block of activations
+	scaleAt() int // where their scale is
+	bytes() int   // of a block of weights
+	groups() int  // blocks of 32 k that share a head; 1: there is none
+	head() int    // bytes of that
 	masks() []Mem
 	held() int // vectors that serve more than once while weights are decoded
 	// start sets the sums of a block to zero or to a bias.
@@ -70,11 +72,12 @@ type tile struct {
 	kept   map[Mem]Op         // constants in registers
 	raw    [vecs]reg.Register // bytes of weights, to decode twice
 	high   [vecs]reg.Register // bits of a block above its nibbles
+	to     reg.Register       // where spread weights go, if that is what is made
 	f      form
 }
 
-// product generates the kernel of one form.
-func product(f form) {
+// product generates the kernel of one form, for least to mostRows rows.
+func product(f form, least int) {
 	TEXT(f.name(), NOSPLIT, "func(rows, panels, blocks int, x *byte, xs int, w *byte, ws int, c *float32, ldc int, add bool)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s sets or adds to c [rows, 16*panels] the product of rows <= %d of activations and panels of weights,", f.name(), mostRows),
@@ -87,14 +90,28 @@ func product(f form) {
 	LEAQ(Mem{Base: t.c[0], Index: t.ldc, Scale: 2}, t.c[1])
 	ADDQ(t.ldc, t.c[1])
 	rows := Load(Param("rows"), GP64())
-	for r := mostRows; r > 1; r-- {
+	for r := mostRows; r > least; r-- {
 		CMPQ(rows, U8(r))
 		JEQ(LabelRef(fmt.Sprintf("rows%d", r)))
 	}
-	for r := 1; r <= mostRows; r++ {
+	for r := least; r <= mostRows; r++ {
 		t.rows = r
 		t.panels()
 	}
+}
+
+// spreading generates the conversion of a panel to what its product with many
+// rows begins with, so that no row decodes it again.
+func spreading(f spreadable) {
+	TEXT(f.name()+"Spread", NOSPLIT, "func(dst, w *byte, blocks int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%sSpread lays out a panel, %d*blocks deep, for %s.", f.name(), 32*f.groups(), f.spread().name()))
+	t := tile{f: f, to: Load(Param("dst"), GP64()), w: Load(Param("w"), GP64()), head: GP64()}
+	blocks := Load(Param("blocks"), GP64())
+	t.keep()
+	t.superblocks(blocks)
+	VZEROUPPER()
+	RET()
 }
 
 func argument(name string) Mem {
@@ -151,7 +168,7 @@ func (t *tile) keep() {
 			left -= vecs
 		}
 	}
-	if len(t.kept) > 0 { // of 8 bits by 16: sums become integers of 32 bits
+	if _, short := t.f.(q8); !short && t.to == nil { // sums become integers of 32 bits
 		constant(ones())
 	}
 }
@@ -166,7 +183,7 @@ func (t *tile) constant(m Mem) Op {
 
 // panels emits the loops over panels and blocks.
 func (t *tile) panels() {
-	f, blocks := t.f, GP64()
+	blocks := GP64()
 	Label(t.label("rows"))
 	t.keep()
 	Label(t.label("panel"))
@@ -180,7 +197,7 @@ func (t *tile) panels() {
 	more := GP8()
 	Load(Param("add"), more)
 	TESTB(more, more)
-	JNZ(LabelRef(t.label("block")))
+	JNZ(LabelRef(t.label("sums")))
 	z := YMM()
 	zero(z)
 	for i := range t.rows {
@@ -188,6 +205,20 @@ func (t *tile) panels() {
 			VMOVUPS(z, t.C(i, v))
 		}
 	}
+	Label(t.label("sums"))
+	t.superblocks(blocks)
+	t.both(t.c, 32*vecs)
+	ws := Load(Param("ws"), GP64())
+	ADDQ(ws, argument("w"))
+	DECQ(argument("panels"))
+	JNZ(LabelRef(t.label("panel")))
+	VZEROUPPER()
+	RET()
+}
+
+// superblocks emits the loop over blocks and the groups that share a head.
+func (t *tile) superblocks(blocks reg.Register) {
+	f := t.f
 	Label(t.label("block"))
 	if f.groups() > 1 {
 		MOVQ(t.w, t.head)
@@ -203,13 +234,6 @@ func (t *tile) panels() {
 	}
 	DECQ(blocks)
 	JNZ(LabelRef(t.label("block")))
-	t.both(t.c, 32*vecs)
-	ws := Load(Param("ws"), GP64())
-	ADDQ(ws, argument("w"))
-	DECQ(argument("panels"))
-	JNZ(LabelRef(t.label("panel")))
-	VZEROUPPER()
-	RET()
 }
 
 // block emits the work on 32 k.
@@ -223,6 +247,10 @@ func (t *tile) block() {
 	t.f.multiply(t)
 	t.f.scale(t)
 	ADDQ(U32(uint32(t.f.bytes())), t.w)
+	if t.to != nil {
+		ADDQ(U32(uint32(t.f.(spreadable).spread().bytes())), t.to)
+		return
+	}
 	t.both(t.x, t.f.record())
 }
 
@@ -234,8 +262,16 @@ func (t *tile) zeroSums() {
 	}
 }
 
+// keepSpread stores v at disp of the spread weights, if those are made.
+func (t *tile) keepSpread(disp int) {
+	for v := 0; v < vecs && t.to != nil; v++ {
+		VMOVDQU(t.v[v], Mem{Base: t.to, Disp: disp + 32*v})
+	}
+}
+
 // step emits sum += v*a for all rows, a the four bytes at disp.
 func (t *tile) step(disp int, multiply, add func(a, b Op, to reg.VecVirtual)) {
+	t.keepSpread(32 * vecs / 4 * disp)
 	for i := range t.rows {
 		VPBROADCASTD(t.X(i, disp), t.a)
 		for v := range vecs {
@@ -250,17 +286,26 @@ func (t *tile) step(disp int, multiply, add func(a, b Op, to reg.VecVirtual)) {
 }
 
 // scaled emits c + sum * v * the activations' scale, into the sums, which
-// prepare makes 32-bit integers first.
-func (t *tile) scaled(disp int, prepare func(t *tile, sum reg.VecVirtual)) {
+// prepare makes 32-bit integers first. In spread weights v is at keep.
+func (t *tile) scaled(keep int, prepare func(t *tile, sum reg.VecVirtual)) {
+	t.keepSpread(keep)
 	for i := range t.rows {
-		VBROADCASTSS(t.X(i, disp), t.a)
+		VBROADCASTSS(t.X(i, t.f.scaleAt()), t.a)
 		for v, s := range t.sum[i] {
 			prepare(t, s)
 			VCVTDQ2PS(s, s)
-			VMULPS(t.v[v], t.a, t.tmp)
+			VMULPS(t.weight(v, keep), t.a, t.tmp)
 			VFMADD213PS(t.C(i, v), t.tmp, s)
 		}
 	}
+}
+
+// weight is v, or where it is kept in the spread weights that are read.
+func (t *tile) weight(v, keep int) Op {
+	if _, ok := t.f.(spread); ok {
+		return Mem{Base: t.w, Disp: keep + 32*v}
+	}
+	return t.v[v]
 }
 
 func (t *tile) store() {
