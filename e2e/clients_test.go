@@ -98,7 +98,7 @@ func serve(t *testing.T, root string) *served {
 	writeModel(t, folder)
 
 	s := &served{dir: dir, bin: bin, key: "key-of-the-test", model: "tiny"}
-	cmd := exec.Command(bin, "serve", folder, "--addr", "127.0.0.1:0", "--api-key", s.key, "--runs", "runs")
+	cmd := exec.Command(bin, "serve", folder, "--addr", "127.0.0.1:0", "--api-key", s.key, "--runs", "runs", "--memory", "1GB", "--idle-unload", "10m")
 	cmd.Dir, cmd.Stderr = dir, &s.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {

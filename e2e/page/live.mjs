@@ -64,7 +64,8 @@ await walk("live-models", {}, async (page, shot) => {
   const card = page.locator(".card.model");
   await card.locator(".tile").first().waitFor();
   const text = await card.innerText();
-  for (const want of ["llama", "256 tokens", "weft", "Running", "Waiting", "pages"]) check(text.includes(want), `the model's ${want}, got ${text}`);
+  for (const want of ["llama", "256 tokens", "weft", "Running", "Waiting", "pages", "loaded", "takes", "unloads in"]) check(text.includes(want), `the model's ${want}, got ${text}`);
+  check(/Memory for models\s+.+ of 954 MiB/.test(await page.locator("#models").innerText()), "the memory for models");
   await shot("models");
   await card.getByRole("button", { name: "Chat" }).click();
   await page.getByLabel("Message", { exact: true }).waitFor();
