@@ -3,6 +3,10 @@
 package testkit
 
 import (
+	"archive/tar"
+	"compress/gzip"
+	"io"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
@@ -37,6 +41,40 @@ func Data(tb testing.TB, rel string) string {
 		tb.Skipf("public test input %s is not beside this checkout (../shared/data)", rel)
 	}
 	return path
+}
+
+// Archive yields the files of a .tar.gz among the public test inputs: name and
+// text. It skips the test as Data does, and fails it on a damaged archive.
+func Archive(tb testing.TB, rel string) iter.Seq2[string, string] {
+	tb.Helper()
+	path := Data(tb, rel)
+	return func(yield func(name, text string) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		defer f.Close()
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			tb.Fatalf("%s: %v", path, err)
+		}
+		for r := tar.NewReader(z); ; {
+			h, err := r.Next()
+			if err == io.EOF {
+				return
+			}
+			var text []byte
+			if err == nil {
+				text, err = io.ReadAll(r)
+			}
+			if err != nil {
+				tb.Fatalf("%s: %v", path, err)
+			}
+			if h.Typeflag == tar.TypeReg && !yield(h.Name, string(text)) {
+				return
+			}
+		}
+	}
 }
 
 // RelErr returns the largest |got-want| divided by the largest |want|.

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
-	"os"
 	"strings"
 
 	"weft/chat"
@@ -50,16 +50,7 @@ func eachFileLine(path string, fn func(line []byte, where string) (bool, error))
 	if kind(path) != ".jsonl" {
 		return fmt.Errorf("%s: want a .jsonl file, one conversation per line", path)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r, err := unzip(f, path)
-	if err != nil {
-		return err
-	}
-	return eachLine(r, path, fn)
+	return reading(path, func(r io.Reader) error { return eachLine(r, path, fn) })
 }
 
 // message is a chat.Message without fields that would be lost in silence.

@@ -140,39 +140,38 @@ func kind(path string) string {
 
 // readFile calls fn for each document until it returns false.
 func readFile(path string, fn func(Doc) bool) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r, err := unzip(f, path)
-	if err != nil {
-		return err
-	}
-	if kind(path) == ".jsonl" {
-		return readLines(r, path, fn)
-	}
-	br := bufio.NewReaderSize(r, 1<<16)
-	head, _ := br.Peek(binaryHead) // an error comes again when the rest is read
-	if i := bytes.IndexByte(head, 0); i >= 0 {
-		return fmt.Errorf("%s: byte %d is zero: want text in UTF-8, not a binary file or UTF-16", path, i)
-	}
-	return readText(br, path, fn)
+	return reading(path, func(r io.Reader) error {
+		if kind(path) == ".jsonl" {
+			return readLines(r, path, fn)
+		}
+		br := bufio.NewReaderSize(r, 1<<16)
+		head, _ := br.Peek(binaryHead) // an error comes again when the rest is read
+		if i := bytes.IndexByte(head, 0); i >= 0 {
+			return fmt.Errorf("%s: byte %d is zero: want text in UTF-8, not a binary file or UTF-16", path, i)
+		}
+		return readText(br, path, fn)
+	})
 }
 
 // binaryHead is where a zero byte means that a file is no text, as for git.
 const binaryHead = 8000
 
-// unzip looks through the compression that a name tells of.
-func unzip(f io.Reader, path string) (io.Reader, error) {
+// reading opens a file for fn, looking through the compression that its name
+// tells of.
+func reading(path string, fn func(io.Reader) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
 	if !strings.HasSuffix(strings.ToLower(path), ".gz") {
-		return f, nil
+		return fn(f)
 	}
 	z, err := gzip.NewReader(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: not gzip data: %w", path, err)
+		return fmt.Errorf("%s: not gzip data: %w", path, err)
 	}
-	return z, nil
+	return fn(z)
 }
 
 // readText cuts a text at separators; line breaks beside one belong to it.

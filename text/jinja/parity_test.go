@@ -1,13 +1,10 @@
 package jinja_test
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -138,34 +135,8 @@ func readConversations(t *testing.T) map[string]map[string]any {
 // readTemplates reads the published templates, or skips where they are not.
 func readTemplates(t *testing.T) map[string]string {
 	t.Helper()
-	archive := testkit.Data(t, "chat_templates/llama.cpp.tar.gz")
-	dir := filepath.Dir(archive)
-	f, err := os.Open(archive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]string{}
-	r := tar.NewReader(z)
-	for {
-		h, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		var data []byte
-		if err == nil {
-			data, err = io.ReadAll(r)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[h.Name] = string(data)
-	}
-	paths, err := filepath.Glob(filepath.Join(dir, "chujiezheng", "chat_templates", "*.jinja"))
+	out := maps.Collect(testkit.Archive(t, "chat_templates/llama.cpp.tar.gz"))
+	paths, err := filepath.Glob(filepath.Join(testkit.Data(t, "chat_templates"), "chujiezheng", "chat_templates", "*.jinja"))
 	if err != nil {
 		t.Fatal(err)
 	}

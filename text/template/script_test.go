@@ -1,11 +1,6 @@
 package template
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
-	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -56,32 +51,13 @@ func tokOf(source string, more ...string) markTok {
 // published reads the chat templates of models in the test data.
 func published(t testing.TB) map[string]string {
 	t.Helper()
-	f, err := os.Open(testkit.Data(t, "chat_templates/llama.cpp.tar.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string]string{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if name, ok := strings.CutSuffix(path.Base(h.Name), ".jinja"); ok {
-			text, err := io.ReadAll(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all[name] = string(text)
+	for file, text := range testkit.Archive(t, "chat_templates/llama.cpp.tar.gz") {
+		if name, ok := strings.CutSuffix(path.Base(file), ".jinja"); ok {
+			all[name] = text
 		}
 	}
+	return all
 }
 
 // readable is what of each published template is read back as it is written;

@@ -93,8 +93,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// checkSaves: what Save writes reads the same texts as the same ids.
-func checkSaves(t *testing.T, tok *tokenizer.Tokenizer) {
+// saved is a tokenizer, written as tokenizer.json and read again.
+func saved(t *testing.T, tok *tokenizer.Tokenizer) *tokenizer.Tokenizer {
 	t.Helper()
 	dir := t.TempDir()
 	if err := tok.Save(dir); err != nil {
@@ -104,6 +104,13 @@ func checkSaves(t *testing.T, tok *tokenizer.Tokenizer) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return back
+}
+
+// checkSaves: what Save writes reads the same texts as the same ids.
+func checkSaves(t *testing.T, tok *tokenizer.Tokenizer) {
+	t.Helper()
+	back := saved(t, tok)
 	for _, text := range []string{"", "Hello, world!  It's 1234 o'clock.\n\n\tfür 🙂 ﬁne ①²", "  two ", "今日は。吾輩は猫である", "</s> [INST] <|im_end|>[REFERENCE_DOC_7]x"} {
 		if got, want := back.Encode(text), tok.Encode(text); !slices.Equal(got, want) {
 			t.Errorf("%q: saved and opened %v, before %v", text, got, want)

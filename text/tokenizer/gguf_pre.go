@@ -118,7 +118,7 @@ func (p prePatterns) normalizer() json.RawMessage {
 	if !p.chars {
 		return nil
 	}
-	return json.RawMessage(`{"type":"Replace","pattern":{"String":" "},"content":"▁"}`)
+	return json.RawMessage(spmReplace)
 }
 
 // preTokenizer spells the cuts as steps of a tokenizer.json.
@@ -133,7 +133,7 @@ func (p prePatterns) preTokenizer() json.RawMessage {
 			c = gpt2Regex
 		}
 		if c == digitCut {
-			steps = append(steps, json.RawMessage(`{"type":"Digits","individual_digits":true}`))
+			steps = append(steps, json.RawMessage(digitsJSON))
 			continue
 		}
 		split := splitJSON{Type: "Split", Behavior: "Isolated"}

@@ -3,7 +3,6 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 )
@@ -85,8 +84,7 @@ func (t *Tokenizer) sentencePieceBPE() bool {
 	if t.kind != bpeModel || !t.byteful || t.level || t.whole || t.exact != nil && len(t.exact.ids) > 0 || len(t.preTokenizer) > 0 {
 		return false
 	}
-	bare := json.RawMessage(`{"type":"Replace","pattern":{"String":" "},"content":"▁"}`)
-	return sameJSON(t.normalizer, json.RawMessage(spmNormalizer)) || sameJSON(t.normalizer, bare)
+	return same(t.normalizer, []byte(spmNormalizer)) || same(t.normalizer, []byte(spmReplace))
 }
 
 // ggufTokens spells every token, and says of what type it is.
@@ -137,7 +135,7 @@ func (t *Tokenizer) mergeScores(size int) []float32 {
 func (t *Tokenizer) preName(whole bool) string {
 	var found []string
 	for names, p := range preTable() {
-		if p.whole == whole && !p.chars && sameJSON(withoutOffsets(p.preTokenizer()), withoutOffsets(t.preTokenizer)) {
+		if p.whole == whole && !p.chars && same(withoutOffsets(p.preTokenizer()), withoutOffsets(t.preTokenizer)) {
 			found = append(found, strings.Fields(names)[0])
 		}
 	}
@@ -174,10 +172,4 @@ func withoutOffsets(step json.RawMessage) json.RawMessage {
 	}
 	clean(v)
 	return mustJSON(v)
-}
-
-// sameJSON compares what two texts mean.
-func sameJSON(a, b json.RawMessage) bool {
-	var x, y any
-	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }

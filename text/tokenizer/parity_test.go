@@ -1,7 +1,6 @@
 package tokenizer_test
 
 import (
-	"archive/tar"
 	"bufio"
 	"compress/gzip"
 	"crypto/sha256"
@@ -214,30 +213,15 @@ func readText(t testing.TB, path string) string {
 // joined by newline.
 func readUDHR(t testing.TB, sets map[string][]string) {
 	t.Helper()
-	z, err := gzip.NewReader(strings.NewReader(readText(t, testkit.Data(t, "text/udhr_xml.tar.gz"))))
-	if err != nil {
-		t.Fatal(err)
-	}
 	file, para, tag := regexp.MustCompile(`/udhr_(\w+)\.xml$`), regexp.MustCompile(`(?s)<para>(.*?)</para>`), regexp.MustCompile(`(?s)<.*?>`)
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if err == io.EOF {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := file.FindStringSubmatch(h.Name)
+	for path, text := range testkit.Archive(t, "text/udhr_xml.tar.gz") {
+		name := file.FindStringSubmatch(path)
 		if name == nil {
 			continue
 		}
-		data, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var list []string
-		for _, p := range para.FindAllSubmatch(data, -1) {
-			list = append(list, string(p[1]))
+		for _, p := range para.FindAllStringSubmatch(text, -1) {
+			list = append(list, p[1])
 		}
 		sets["udhr/"+name[1]] = []string{html.UnescapeString(tag.ReplaceAllString(strings.Join(list, "\n"), ""))}
 	}

@@ -95,7 +95,7 @@ func (p *pipeline) shorten(n node) {
 	switch {
 	case len(steps) == 1 && last.regex():
 		pat, err = patternNamed("gpt2")
-	case len(steps) == 2 && last.regex() && !last.PrefixSpace && same(steps[0].data, digitsJSON):
+	case len(steps) == 2 && last.regex() && !last.PrefixSpace && same(steps[0].data, []byte(digitsJSON)):
 		pat, err = patternNamed("gpt2-digits")
 	case len(steps) == 2 && !last.regex() && !last.PrefixSpace:
 		var split splitJSON
@@ -112,7 +112,7 @@ func (p *pipeline) shorten(n node) {
 }
 
 // same says whether two JSON texts mean the same.
-func same(a []byte, b string) bool { return canonical(a) == canonical([]byte(b)) }
+func same(a, b []byte) bool { return canonical(a) == canonical(b) }
 
 // canonical spells a JSON text in one way: sorted, without white space; nothing
 // for none.

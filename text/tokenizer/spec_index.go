@@ -119,6 +119,7 @@ const spmSpace = "▁" // U+2581, how SentencePiece spells a space
 // The Llama-2 layout, as transformers' LlamaConverter wrote it: the normaliser
 // makes spaces visible and puts one in front, the decoder undoes it.
 const (
-	spmNormalizer = `{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}`
+	spmReplace    = `{"type":"Replace","pattern":{"String":" "},"content":"▁"}`
+	spmNormalizer = `{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},` + spmReplace + `]}`
 	spmDecoder    = `{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}`
 )
