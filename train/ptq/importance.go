@@ -93,9 +93,6 @@ func (imp *Importance) Of(name string) []float32 {
 	return w
 }
 
-// Matrices is how many matrices it knows.
-func (imp *Importance) Matrices() int { return len(imp.columns) }
-
 // check compares the number of columns with a model's, and refuses a file that
 // has none of its matrices. Some may be missing: llama.cpp leaves out the head.
 func (imp *Importance) check(taps []*tap) error {

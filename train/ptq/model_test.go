@@ -304,8 +304,8 @@ func TestImportance(t *testing.T) {
 		t.Fatal(err)
 	}
 	imp.Datasets = []string{"noise"}
-	if imp.Matrices() != 15 || imp.Chunks != 10 || imp.ChunkSize != 20 {
-		t.Errorf("%d matrices, %d chunks of %d; want 15, 10, 20", imp.Matrices(), imp.Chunks, imp.ChunkSize)
+	if len(imp.columns) != 15 || imp.Chunks != 10 || imp.ChunkSize != 20 {
+		t.Errorf("%d matrices, %d chunks of %d; want 15, 10, 20", len(imp.columns), imp.Chunks, imp.ChunkSize)
 	}
 	path := filepath.Join(t.TempDir(), "noise.imatrix.gguf")
 	if err := imp.Save(path); err != nil {
