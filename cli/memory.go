@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"weft/compute/kernel"
 	"weft/compute/quant"
 	"weft/infer/kv"
 	"weft/infer/plan"
@@ -49,7 +50,7 @@ func footprintOf(l *loaded, o engineOptions) (f footprint, err error) {
 	if f.weights, err = servedBytes(l.files); err != nil {
 		return f, err
 	}
-	f.pageLen, f.batch = cmp.Or(o.PageLen, 16), cmp.Or(o.MaxBatch, defaultBatch)
+	f.pageLen, f.batch = cmp.Or(o.PageLen, kernel.BlockLen), cmp.Or(o.MaxBatch, defaultBatch)
 	f.page = pageBytes(f.shape, o)
 	rows := int64(f.batch + cmp.Or(o.Chunk, defaultChunk))
 	f.scratch = 4 * (rows*int64(8*f.shape.Dim+3*f.shape.FFN) + int64(f.batch*f.shape.Vocab)) // activations of a layer, and logits

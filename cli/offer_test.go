@@ -353,7 +353,11 @@ func TestReplayUnderLoad(t *testing.T) {
 	if err := tinyModel(name, "weft"); err != nil {
 		t.Fatal(err)
 	}
-	at, _ := serveInTest(t, nil, "serve", name, "--addr", "127.0.0.1:0", "--max-batch", "4", "--chunk", "16", "--ngram", "3")
+	adapter := filepath.Join(dir, "adapter")
+	if err := tinyAdapter(adapter, name); err != nil {
+		t.Fatal(err)
+	}
+	at, _ := serveInTest(t, nil, "serve", name, "--addr", "127.0.0.1:0", "--max-batch", "4", "--chunk", "16", "--ngram", "3", "--lora", "changed="+adapter)
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	for i := range 6 {
@@ -404,6 +408,18 @@ func TestReplayUnderLoad(t *testing.T) {
 				t.Errorf("%v: %+v", more, r)
 			}
 		}
+	}
+	status, body := post(t, at.BaseURL+"/completions", `{"model":"changed","prompt":"the sea","max_tokens":20,"seed":4,"ignore_eos":true}`, "X-Weft-Manifest", "1")
+	other := filepath.Join(dir, "changed.json")
+	if err := os.WriteFile(other, []byte(body), 0o644); status != 200 || err != nil {
+		t.Fatalf("got %d %s, %v", status, body, err)
+	}
+	if out := weft(t, "replay", other, name, "--lora", adapter); out != "answer 0: identical, 20 tokens\n" {
+		t.Errorf("through an adapter: got %s", out)
+	}
+	bare := &env{in: strings.NewReader(""), out: io.Discard, err: new(strings.Builder)}
+	if code := bare.main(t.Context(), []string{"replay", other, name}); code != 1 || !strings.Contains(fmt.Sprint(bare.err), "name the adapter that gave the answer") {
+		t.Errorf("without its adapter: code %d, %s", code, bare.err)
 	}
 	changed := strings.Replace(file.String(), `"token_ids":[`, `"token_ids":[9999999,`, 1)
 	if err := os.WriteFile(saved, []byte(changed), 0o644); err != nil {

@@ -87,6 +87,7 @@ With --beside it does so in the middle of other requests: load must change nothi
 		},
 	}
 	engineFlags(c, &r.engine)
+	loraFlags(c, &r.engine)
 	c.Flags().IntVar(&r.beside, "beside", 0, "other requests that run at the same time")
 	c.Flags().BoolVar(&r.force, "force", false, "go on although hashes differ")
 	return c
@@ -98,7 +99,15 @@ func (r *replaying) run(ctx context.Context, name string, all []*chat.Manifest) 
 	if err != nil {
 		return err
 	}
-	is, err := l.identity(r.engine)()
+	pool := r.env.pool()
+	defer pool.Close()
+	model, eng, err := l.live(pool, r.engine)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	model.SetIdentity(l.identity(r.engine))
+	is, err := model.Identity(r.engine.adapter())
 	if err != nil {
 		return err
 	}
@@ -107,18 +116,11 @@ func (r *replaying) run(ctx context.Context, name string, all []*chat.Manifest) 
 			return err
 		}
 	}
-	pool := r.env.pool()
-	defer pool.Close()
-	_, eng, err := l.live(pool, r.engine)
-	if err != nil {
-		return err
-	}
-	defer eng.Close()
 	var done []replayed
 	differ := 0
 	for _, m := range all {
 		for _, t := range m.Answers {
-			got, err := r.one(ctx, eng, t)
+			got, err := r.one(ctx, model, eng, t)
 			if err != nil {
 				return fmt.Errorf("replay: answer %d: %w", len(done), err)
 			}
@@ -163,22 +165,27 @@ func (r *replaying) compare(name string, was, is chat.Identity) error {
 }
 
 // one replays an answer, among others if asked for.
-func (r *replaying) one(ctx context.Context, eng *engine.Engine, t chat.Trace) (local.Replayed, error) {
+func (r *replaying) one(ctx context.Context, m *local.Model, eng *engine.Engine, t chat.Trace) (local.Replayed, error) {
+	req, err := m.TraceRequest(t, r.engine.adapter())
+	if err != nil {
+		return local.Replayed{}, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var others sync.WaitGroup
 	defer others.Wait()
 	defer cancel()
 	for i := range r.beside {
-		others.Go(func() { crowd(ctx, eng, t, i) })
+		others.Go(func() { crowd(ctx, eng, req, i) })
 	}
-	return local.Replay(ctx, eng, t)
+	return m.Replay(ctx, t, r.engine.adapter())
 }
 
-// crowd keeps an engine busy with requests that are like a trace, and are not it:
-// other seeds, and beginnings of the prompt of all lengths.
-func crowd(ctx context.Context, eng *engine.Engine, t chat.Trace, i int) {
+// crowd keeps an engine busy with requests that are like one, and are not it: other
+// seeds, and beginnings of its prompt of all lengths.
+func crowd(ctx context.Context, eng *engine.Engine, req engine.Request, i int) {
 	for n := uint64(1); ctx.Err() == nil; n++ {
-		q := local.RequestOf(t)
+		q := req
+		q.MaxTokens = max(1, q.MaxTokens)
 		q.Params.Seed += n*maxBeside + uint64(i) + 1
 		q.Params.Temperature = max(q.Params.Temperature, 0.5)
 		q.Prompt = q.Prompt[:max(1, len(q.Prompt)*(i+1)/(maxBeside+1))]

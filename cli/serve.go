@@ -156,6 +156,9 @@ func (e *env) serve(ctx context.Context, names []string, s serving) error {
 	return h.Serve(ctx, ln)
 }
 
+// ownMemory is what the server may take beside its models, garbage included.
+const ownMemory = 256 << 20 // bytes
+
 // models are what the server has: loaded, or to be loaded when they are asked for
 // within a budget of memory. stop unloads them.
 func (s *serving) models(ctx context.Context, args []string, pool *par.Pool) (models []server.Model, budget int64, stop func(), err error) {
@@ -180,7 +183,7 @@ func (s *serving) models(ctx context.Context, args []string, pool *par.Pool) (mo
 	}
 	before := int64(-1) // leaves the limit as it is
 	if budget > 0 {
-		before = debug.SetMemoryLimit(budget) // garbage counts too: the collector works harder near it
+		before = debug.SetMemoryLimit(budget + ownMemory) // garbage counts too: the collector works harder near it
 	}
 	stop = func() {
 		reg.Close()

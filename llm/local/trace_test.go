@@ -11,6 +11,7 @@ import (
 
 	"weft/chat"
 	"weft/infer/engine"
+	"weft/model"
 )
 
 // ends is the last delta of an answer.
@@ -92,6 +93,7 @@ func TestReplay(t *testing.T) {
 		}
 		return s
 	}
+	say := func(s script) *Model { return New(&fakeTok{}, nil, s, model.Info{}) }
 	stops := said(1, 2)
 	stops[1].Finish = engine.Stop
 	trace := chat.Trace{Prompt: []int32{9}, Tokens: []int32{1, 2, 3}}
@@ -105,11 +107,14 @@ func TestReplay(t *testing.T) {
 		"first":         {said(7), Replayed{Tokens: 3, At: 0, Was: 1, Is: 7}},
 		"over too soon": {stops, Replayed{Tokens: 3, At: 2, Was: 3, Is: -1}},
 	} {
-		if got, err := Replay(t.Context(), test.now, trace); err != nil || got != test.want {
+		if got, err := say(test.now).Replay(t.Context(), trace, ""); err != nil || got != test.want {
 			t.Errorf("%s: got %+v, %v, want %+v", name, got, err, test.want)
 		}
 	}
-	if got, err := Replay(t.Context(), said(1), chat.Trace{Prompt: []int32{9}}); err != nil || !got.Same {
+	if got, err := say(said(1)).Replay(t.Context(), chat.Trace{Prompt: []int32{9}}, ""); err != nil || !got.Same {
 		t.Errorf("a prompt alone: got %+v, %v", got, err)
+	}
+	if _, err := say(said(1)).Replay(t.Context(), trace, "none"); !errors.Is(err, chat.ErrNoAdapter) {
+		t.Errorf("an adapter that is not there: got %v", err)
 	}
 }
