@@ -25,6 +25,7 @@ type exportFlags struct {
 	gguf, mix, folder, modelfile string
 	adapter                      string // folder of an adapter to merge; none
 	anyBase                      bool   // of a base of any name
+	random                       string // a shape, instead of a MODEL
 }
 
 // exported is what one file or folder of an export is, and what `--json` prints.
@@ -39,7 +40,7 @@ type exported struct {
 func (e *env) exportCmd() *cobra.Command {
 	var o exportFlags
 	c := &cobra.Command{
-		Use:   "export MODEL",
+		Use:   "export [MODEL]",
 		Short: "Write a model for other programs: GGUF, safetensors, Ollama's Modelfile",
 		Long: `Export writes what other programs read, any of these in one go:
 
@@ -52,13 +53,17 @@ With --adapter, a LoRA adapter is added to the weights first: what is written is
 adapted model, for programs that know no adapters.
 
 The GGUF also holds the tokenizer.json as it is, so that a model that comes back has
-the same ids to the last one. What a file cannot say is printed as a note.`,
+the same ids to the last one. What a file cannot say is printed as a note.
+
+--random SHAPE writes random weights of a published shape instead of a MODEL, with a
+made-up vocabulary: to measure weft and other programs on the same bytes.`,
 		Example: "  weft export out/chat --gguf chat.gguf --type q4_k_m --modelfile Modelfile\n" +
-			"  weft export tiny --gguf tiny.gguf && weft run tiny.gguf --chat 'Who are you?'",
-		Args:              exactArgs("MODEL"),
+			"  weft export tiny --gguf tiny.gguf && weft run tiny.gguf --chat 'Who are you?'\n" +
+			"  weft export --random 1.1b --gguf random.gguf --type q4_k_m",
+		Args:              optionalArg("MODEL"),
 		ValidArgsFunction: modelArg,
 		RunE: func(_ *cobra.Command, args []string) error {
-			done, err := e.export(args[0], o)
+			done, err := e.exportAll(args, o)
 			for _, x := range done {
 				if err := e.printExported(x); err != nil {
 					return err
@@ -74,7 +79,29 @@ the same ids to the last one. What a file cannot say is printed as a note.`,
 	anyBaseFlag(c, &o.anyBase)
 	f.StringVar(&o.folder, "safetensors", "", "`folder` to write")
 	f.StringVar(&o.modelfile, "modelfile", "", "Modelfile of Ollama to write, as `file`")
+	f.StringVar(&o.random, "random", "", "with --gguf: random weights of a shape instead of a MODEL: "+strings.Join(shapeNames(), ", "))
 	return c
+}
+
+// exportAll writes what is asked for of a MODEL, or of random weights.
+func (e *env) exportAll(args []string, o exportFlags) ([]exported, error) {
+	switch {
+	case o.random == "" && len(args) == 0:
+		return nil, &usageError{errors.New("export: MODEL is missing: name one, or --random SHAPE")}
+	case o.random == "":
+		return e.export(args[0], o)
+	case len(args) > 0 || o.gguf == "" || o.folder != "" || o.modelfile != "":
+		return nil, &usageError{errors.New("export: --random stands for a MODEL and is written with --gguf FILE alone")}
+	}
+	mix, err := quant.ParseMixture(o.mix)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("export: --type: %w", err)}
+	}
+	x, err := e.exportRandom(o.random, o.gguf, mix)
+	if err != nil {
+		return nil, err
+	}
+	return []exported{x}, nil
 }
 
 // mixFlag registers --type.
