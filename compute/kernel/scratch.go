@@ -5,17 +5,16 @@ import (
 	"sync"
 )
 
-// Blocks of at least hugeFloats live outside the Go heap on huge pages, in
-// whole multiples of one.
+// Blocks of at least hugeFloats, a huge page, live outside the Go heap.
 const hugeFloats = 2 << 20 / 4
 
 // alloc returns n zero floats that live as long as owner, and at least as
 // long as someone calls runtime.KeepAlive(owner).
 func alloc[T any](owner *T, n int) []float32 {
 	if n >= hugeFloats {
-		if x := mapFloats(roundUp(n, hugeFloats)); x != nil {
+		if x := mapFloats(n); x != nil {
 			runtime.AddCleanup(owner, unmapFloats, x)
-			return x[:n:n]
+			return x
 		}
 	}
 	return make([]float32, n)

@@ -17,7 +17,7 @@ import (
 //	blocks of 32 or 128 rows --decode--> panel [rows][in] float32 --Gemm--> columns of y
 //
 // So it works for every format, and says what Integers, which are made for some,
-// may differ from.
+// may differ from, and what Halves are equal to.
 type Rows struct {
 	format  quant.Format
 	data    []byte
@@ -64,10 +64,34 @@ func (w *Rows) blocks(i int) []byte {
 	return w.data[i*w.stride : (i+1)*w.stride]
 }
 
-// Integers is the matrix laid out for products with its integers, a copy.
-func (w *Rows) Integers() (*Integers, error) {
+// Packed is the matrix as the kernel multiplies it: a copy where it knows the
+// format (Integers, Halves), else w itself. done, if not nil, is told of stretches
+// of data that will hardly be read again, from any goroutine, so that a file that
+// is mapped does not fill the memory twice.
+func (w *Rows) Packed(done func(part []byte)) (AtRest, error) {
+	if !HasIntegers(w.format) && !HasHalves(w.format) {
+		return w, nil
+	}
 	defer runtime.KeepAlive(w.owner)
-	return NewIntegers(w.format, w.out, w.in, w.blocks)
+	const stretch = 4 << 20 // bytes; workers are a few panels of 16 or 32 rows apart
+	rows := max(64, stretch/w.stride)
+	blocks := func(i int) []byte {
+		if done != nil && i > rows && i%rows == 0 {
+			done(w.data[(i-2*rows)*w.stride : (i-rows)*w.stride])
+		}
+		return w.blocks(i)
+	}
+	var packed AtRest
+	var err error
+	if HasHalves(w.format) {
+		packed = NewHalves(w.format, w.out, w.in, blocks)
+	} else {
+		packed, err = NewIntegers(w.format, w.out, w.in, blocks)
+	}
+	if done != nil {
+		done(w.data)
+	}
+	return packed, err
 }
 
 // Row decodes row i into dst.

@@ -139,10 +139,10 @@ func pairs(rows, heads int) []int32 {
 	return order
 }
 
-// rest keeps blocks as they are: laid out for the kernel where it multiplies by
-// their integers, others where they lie in the file. What the file has in
-// float32 is float32 here.
-func (w ggufWeights) rest(name string) (op.AtRest, error) {
+// rest keeps blocks as they are: laid out for the kernel where it knows the
+// format, others, and tables, where they lie in the file. What the file
+// has in float32 is float32 here.
+func (w ggufWeights) rest(name string, table bool) (op.AtRest, error) {
 	t, _ := w.file.Tensor(name)
 	f, err := quant.FromID(uint32(t.Type))
 	if err != nil {
@@ -155,10 +155,10 @@ func (w ggufWeights) rest(name string) (op.AtRest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tensor %s: %w", name, err)
 	}
-	if !op.HasIntegers(f) {
+	if table {
 		return rows, nil
 	}
-	packed, err := rows.Integers()
+	packed, err := rows.Packed(w.file.Forget)
 	if err != nil {
 		return nil, fmt.Errorf("tensor %s: %w", name, err)
 	}

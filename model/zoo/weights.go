@@ -20,8 +20,9 @@ type weights interface {
 	values() float64
 	// read decodes a tensor into dst, whose size is right.
 	read(name string, dst []float32) error
-	// rest is a matrix in the form it serves in; nil: as float32.
-	rest(name string) (op.AtRest, error)
+	// rest is a matrix in the form it serves in; nil: as float32. Of a table rows
+	// are looked up, and it is never multiplied with.
+	rest(name string, table bool) (op.AtRest, error)
 	Close() error
 }
 
@@ -65,7 +66,7 @@ func (f folderWeights) values() (n float64) {
 
 func (f folderWeights) read(name string, dst []float32) error { return f.Read(name, dst) }
 
-func (f folderWeights) rest(name string) (op.AtRest, error) {
+func (f folderWeights) rest(name string, _ bool) (op.AtRest, error) {
 	info, _ := f.Info(name)
 	if info.DType != safetensors.Q8 {
 		return nil, nil

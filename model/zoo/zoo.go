@@ -18,9 +18,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
+	"weft/compute/tensor"
 	"weft/internal/atomicfile"
 	"weft/internal/mapfile"
 	"weft/model"
@@ -103,10 +105,25 @@ func load(dir fs.FS, serving bool) (model.Model, error) {
 		return nil, fmt.Errorf("load model: %s describes %.3g weights, but the files beside it hold %.3g values", path, plan.weights, n)
 	}
 	m := plan.build()
+	if serving {
+		hollow(m)
+	}
 	if err := fill(m, f, serving); err != nil {
 		return nil, fmt.Errorf("load model: %s: %w", mapfile.Path(dir, "."), err)
 	}
 	return m, nil
+}
+
+// hollow takes the zeros away from matrices, most of which rest in the form that
+// the file has: they cost address space only, but while the collector counts
+// them it leaves the garbage of loading where it is.
+func hollow(m model.Model) {
+	for _, p := range nn.Params(m) {
+		if p.Decay {
+			p.Value.Data = nil
+		}
+	}
+	debug.FreeOSMemory()
 }
 
 func parse(text []byte) (plan, error) {
@@ -141,9 +158,11 @@ func familyOf(text []byte) (family, error) {
 func fill(m model.Model, f weights, serving bool) error {
 	var errs []error
 	used := map[string]bool{}
+	tables, tied := map[*nn.Param]bool{}, false
+	m.Walk(func(l nn.Leaf) { tables[l.Param], tied = true, tied || l.Tied })
 	for _, p := range nn.Params(m) {
 		used[f.name(p.Name, p.GGUF)] = true
-		errs = append(errs, read(f, p, serving))
+		errs = append(errs, read(f, p, serving, tables[p.Param] && !tied))
 	}
 	m.Walk(func(l nn.Leaf) {
 		if l.Tied { // some writers store the shared matrix twice
@@ -159,8 +178,8 @@ func fill(m model.Model, f weights, serving bool) error {
 	return errors.Join(first(errs, 5)...)
 }
 
-// read fills one parameter.
-func read(f weights, p nn.Named, serving bool) error {
+// read fills one parameter; a table is one whose rows are only looked up.
+func read(f weights, p nn.Named, serving, table bool) error {
 	name := f.name(p.Name, p.GGUF)
 	got, ok := f.shape(name)
 	if !ok {
@@ -170,13 +189,16 @@ func read(f weights, p nn.Named, serving bool) error {
 		return fmt.Errorf("tensor %s has shape %v, want %v", name, got, shape(p))
 	}
 	if serving && p.Decay { // a matrix
-		w, err := f.rest(name)
+		w, err := f.rest(name, table)
 		if w != nil && err == nil {
 			p.RestAs(w)
 		}
 		if w != nil || err != nil {
 			return err
 		}
+	}
+	if p.Value.Data == nil {
+		p.Value.Data = tensor.Alloc(p.Len())
 	}
 	return f.read(name, p.Value.Data)
 }

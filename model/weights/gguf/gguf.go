@@ -139,6 +139,14 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
+// Forget says that a part of what Bytes returned will not be read again soon, so
+// that it need not count as memory of this process. It stays readable.
+func (f *File) Forget(part []byte) {
+	if f.unmap != nil { // a file, not what Parse was given
+		mapfile.Forget(part)
+	}
+}
+
 // Bytes are the stored blocks of a tensor of this file: they lie in the mapping,
 // are not to be changed, and end with Close. It is nil once the file is closed.
 func (f *File) Bytes(t Tensor) []byte {
