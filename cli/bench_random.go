@@ -82,6 +82,9 @@ func randomAtRest(f quant.Format, pattern []float32, rows, cols int) (op.AtRest,
 	if op.HasIntegers(f) {
 		return op.NewIntegers(f, rows, cols, func(i int) []byte { return blocks[i%patternRows*stride:][:stride] })
 	}
+	if op.HasHalves(f) {
+		return op.NewHalves(f, rows, cols, func(i int) []byte { return blocks[i%patternRows*stride:][:stride] }), nil
+	}
 	data := make([]byte, rows*stride)
 	for at := 0; at < len(data); at += len(blocks) {
 		copy(data[at:], blocks)
