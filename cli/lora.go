@@ -76,8 +76,14 @@ func (o *loraOptions) give(all []*offer) error {
 	if err != nil {
 		return err
 	}
-	f.engine.MaxAdapters, f.loras = o.max, o.named
+	f.engine.MaxAdapters = o.max
 	f.adapters = local.NewAdapters(local.AdapterOptions{Names: l.baseNames(o.anyBase, f.name), Dir: o.dir})
+	for _, arg := range o.named {
+		name, dir, _ := strings.Cut(arg, "=")
+		if err := f.adapters.Declare(name, dir); err != nil {
+			return bad("--lora %s: %w", arg, err)
+		}
+	}
 	return nil
 }
 
@@ -103,20 +109,17 @@ func (l *loaded) baseNames(anyBase bool, more ...string) []string {
 	return slices.Compact(names)
 }
 
-// adapt serves the adapters of a model that was loaded: those that were there when
-// it left memory, or those that the command line names.
+// adapt serves the adapters of a model that was loaded.
 func (f *offer) adapt(m *local.Model, eng *engine.Engine, l *loaded) error {
 	if f.adapters == nil {
 		return nil
 	}
-	if err := f.adapters.Attach(m, eng, l.model); err != nil {
-		return err
-	}
-	for ; len(f.loras) > 0; f.loras = f.loras[1:] {
-		name, dir, _ := strings.Cut(f.loras[0], "=")
-		if err := f.adapters.Add(name, dir); err != nil {
-			return fmt.Errorf("--lora %s: %w", name, err)
-		}
+	return attach(f.adapters, m, eng, l)
+}
+
+func attach(all *local.Adapters, m *local.Model, eng *engine.Engine, l *loaded) error {
+	if err := all.Attach(m, eng, l.model); err != nil {
+		return fmt.Errorf("--lora: %w", err)
 	}
 	return nil
 }
@@ -161,13 +164,10 @@ func (o *engineOptions) adapt(m *local.Model, eng *engine.Engine, l *loaded) err
 		return nil
 	}
 	all := local.NewAdapters(local.AdapterOptions{Names: l.baseNames(o.anyBase)})
-	if err := all.Attach(m, eng, l.model); err != nil {
+	if err := all.Declare(oneAdapter, o.lora); err != nil {
 		return err
 	}
-	if err := all.Add(oneAdapter, o.lora); err != nil {
-		return fmt.Errorf("--lora: %w", err)
-	}
-	return nil
+	return attach(all, m, eng, l)
 }
 
 // merge adds an adapter to the weights, which are in float32.

@@ -27,7 +27,6 @@ type offer struct {
 	context   int
 	created   time.Time
 	adapters  *local.Adapters // nil: it takes none
-	loras     []string        // NAME=DIR, to be loaded with the model the first time
 
 	mu   sync.Mutex
 	live *engine.Engine // nil: not loaded

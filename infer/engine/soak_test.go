@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -14,11 +15,13 @@ import (
 	"weft/compute/tensor"
 	"weft/infer/kv"
 	"weft/infer/sample"
+	"weft/model/nn"
 )
 
 // TestSoak keeps an engine under sixteen streams of all kinds: answers that are
 // read to the end and compared, cancelled, left, over their deadline; one slow
-// reader; guesses, searches, prefixes on disk, a cache that is too small; and
+// reader; adapters that come and go; guesses, searches, prefixes on disk, a cache
+// that is too small; and
 // requests that make the model panic, which are the only ones to fail. Nothing
 // is left behind: pages, goroutines, memory. WEFT_SOAK says for how long, else
 // it is a few rounds:
@@ -66,23 +69,35 @@ type soak struct {
 	e     *Engine
 	known []Request // with their answers
 	want  [][]Token
+	by    op.Adapter // that some of them go through
 }
 
 func newSoak(t *testing.T) *soak {
 	s := &soak{t: t}
 	m, rng := tiny(), tensor.NewRNG(11)
-	for range 12 {
-		r := s.request(rng)
-		s.known, s.want = append(s.known, r), append(s.want, generate(m, r))
+	nn.Adapt(m)
+	s.by = drawn(m, 3, 1, 12)
+	for i := range 12 {
+		r, by := s.request(rng), op.Adapter(nil)
+		if i%3 == 0 {
+			by = s.by
+		}
+		s.known, s.want = append(s.known, r), append(s.want, generate(through{m, by}, r))
 	}
 	s.e = start(t, spy{m, func(_ *op.Pass, ids []int32) {
 		if slices.Contains(ids, trap) {
 			panic("the trap")
 		}
 	}}, Options{
-		MaxBatch: 8, Chunk: 24, Pages: 22, Queue: 6, Ngram: 1, Draft: odd(), DraftLen: 3, alwaysDraft: true,
+		MaxAdapters: 17, MaxBatch: 8, Chunk: 24, Pages: 22, Queue: 6, Ngram: 1, Draft: odd(), DraftLen: 3, alwaysDraft: true,
 		PrefixDisk: kv.DiskOptions{Dir: t.TempDir(), Key: "soak", Bytes: 1 << 20, Warn: func(err error) { t.Error(err) }},
 	})
+	for i := 0; i < len(s.known); i += 3 {
+		if i == 0 {
+			s.known[0].Adapter = add(t, s.e, "stays", s.by)
+		}
+		s.known[i].Adapter = s.known[0].Adapter
+	}
 	return s
 }
 
@@ -118,7 +133,19 @@ func (s *soak) one(rng *tensor.RNG, slow bool) {
 	defer cancel()
 	r, want, allowed, leave := s.request(rng), []Token(nil), ErrBusy, -1
 	var mayFail bool
-	switch rng.IntN(8) {
+	switch rng.IntN(9) {
+	case 8: // an adapter that comes for one request
+		a, err := s.e.AddAdapter("passing", fmt.Sprint(rng.Uint64()), s.by)
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		defer func() {
+			if err := s.e.RemoveAdapter(context.Background(), a); err != nil {
+				s.t.Error(err)
+			}
+		}()
+		r.Adapter, leave = a, rng.IntN(20)
 	case 0, 1, 2:
 		i := rng.IntN(len(s.known))
 		r, want = s.known[i], s.want[i]

@@ -47,7 +47,7 @@ type Adapters struct {
 // served is one adapter.
 type served struct {
 	chat.Adapter
-	pairs  *lora.Adapter
+	pairs  *lora.Adapter // nil: not read yet
 	hash   string
 	handle *engine.Adapter // nil: the model is not in memory
 }
@@ -56,17 +56,32 @@ type served struct {
 func NewAdapters(o AdapterOptions) *Adapters { return &Adapters{opts: o} }
 
 // Attach serves the adapters from the engine of net, to requests of m, whose
-// first is still to come.
+// first is still to come. Those that were not read yet are read now.
 func (s *Adapters) Attach(m *Model, eng AdapterEngine, net model.Model) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.all {
-		var err error
-		if a.handle, err = eng.AddAdapter(a.Name, a.hash, a.pairs); err != nil {
-			return fmt.Errorf("adapter %s: %w", a.Name, err)
+		err := a.read(mapfile.Dir(a.Path), lora.Base{Model: net, Names: s.opts.Names})
+		if err == nil {
+			a.handle, err = eng.AddAdapter(a.Name, a.hash, a.pairs)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.Name, err)
 		}
 	}
 	s.eng, s.net, m.adapters = eng, net, s
+	return nil
+}
+
+// read reads the pairs, if they are not there.
+func (a *served) read(dir fs.FS, b lora.Base) (err error) {
+	if a.pairs != nil {
+		return nil
+	}
+	if a.pairs, err = lora.Open(dir, b); err != nil {
+		return err
+	}
+	a.hash = a.pairs.Hash()
 	return nil
 }
 
@@ -91,13 +106,35 @@ func (s *Adapters) List() []chat.Adapter {
 	return all
 }
 
-// Add reads an adapter from a folder. Errors are those of lora.Open, and
-// *chat.InputError for a name that cannot be.
-func (s *Adapters) Add(name, path string) error { return s.add(name, path, mapfile.Dir(path)) }
+// Declare names an adapter in a folder, to be read when the model is there. The
+// error is a *chat.InputError.
+func (s *Adapters) Declare(name, path string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.checkName(name); err != nil {
+		return err
+	}
+	s.all = append(s.all, &served{Adapter: chat.Adapter{Name: name, Path: path, Created: time.Now()}})
+	return nil
+}
 
-// Load is Add for who asks over a network: path, which may be relative to it, must lie
-// below AdapterOptions.Dir, whatever links are on the way. Whatever is wrong with the
-// request or the files is a *chat.InputError.
+// checkName says whether an adapter can have a name.
+func (s *Adapters) checkName(name string) error {
+	msg := ""
+	if name == "" || len(name) > 128 || strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) || c == ',' }) {
+		msg = fmt.Sprintf("got %q, want 1 to 128 characters that can be printed, without commas", name)
+	} else if s.find(name) != nil {
+		msg = fmt.Sprintf("an adapter %q is loaded already: unload it first", name)
+	}
+	if msg == "" {
+		return nil
+	}
+	return &chat.InputError{Param: "lora_name", Msg: msg}
+}
+
+// Load reads an adapter for who asks over a network: path, which may be relative
+// to it, must lie below AdapterOptions.Dir, whatever links are on the way. What is
+// wrong with the request or the files is a *chat.InputError.
 func (s *Adapters) Load(name, path string) error {
 	bad := func(format string, a ...any) error {
 		return &chat.InputError{Param: "lora_path", Msg: fmt.Sprintf(format, a...)}
@@ -137,29 +174,28 @@ func (s *Adapters) Load(name, path string) error {
 
 // add reads an adapter and gives it to the engine.
 func (s *Adapters) add(name, path string, dir fs.FS) error {
-	if name == "" || len(name) > 128 || strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) || c == ',' }) {
-		return &chat.InputError{Param: "lora_name", Msg: fmt.Sprintf("got %q, want 1 to 128 characters that can be printed, without commas", name)}
-	}
 	s.mu.Lock()
-	net := s.net
+	net, err := s.net, s.checkName(name)
 	s.mu.Unlock()
-	if net == nil {
-		return &chat.UnavailableError{Msg: "the model that the adapter changes is not in memory: send the model a request first"}
-	}
-	pairs, err := lora.Open(dir, lora.Base{Model: net, Names: s.opts.Names})
 	if err != nil {
 		return err
 	}
-	a := &served{Adapter: chat.Adapter{Name: name, Path: path, Created: time.Now()}, pairs: pairs, hash: pairs.Hash()}
+	if net == nil {
+		return &chat.UnavailableError{Msg: "the model that the adapter changes is not in memory: send the model a request first"}
+	}
+	a := &served{Adapter: chat.Adapter{Name: name, Path: path, Created: time.Now()}}
+	if err := a.read(dir, lora.Base{Model: net, Names: s.opts.Names}); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.find(name) != nil:
-		return &chat.InputError{Param: "lora_name", Msg: fmt.Sprintf("an adapter %q is loaded already: unload it first", name)}
-	case s.eng == nil:
+	if err := s.checkName(name); err != nil { // somebody else may have been faster
+		return err
+	}
+	if s.eng == nil {
 		return &chat.UnavailableError{Msg: "the model that the adapter changes has just left memory: try again"}
 	}
-	if a.handle, err = s.eng.AddAdapter(name, a.hash, pairs); err != nil {
+	if a.handle, err = s.eng.AddAdapter(name, a.hash, a.pairs); err != nil {
 		return err
 	}
 	s.all = append(s.all, a)

@@ -77,11 +77,17 @@ func TestAdapters(t *testing.T) {
 	saveAdapter(t, filepath.Join(dir, "inside", "c"), "another", 3)
 	all := NewAdapters(AdapterOptions{Names: []string{"base"}, Dir: filepath.Join(dir, "inside")})
 	var away *chat.UnavailableError
-	if err := all.Add("b", filepath.Join(dir, "b")); !errors.As(err, &away) {
+	if err := all.Load("a", "a"); !errors.As(err, &away) {
 		t.Errorf("an adapter for a model that is not there: %v", err)
 	}
+	if err := all.Declare("b", filepath.Join(dir, "b")); err != nil {
+		t.Fatal(err)
+	}
+	if err := all.Declare("b", "again"); err == nil || !strings.Contains(err.Error(), "loaded already") {
+		t.Errorf("the same name twice: %v", err)
+	}
 	m, e := liveAdapters(t, all)
-	if err := errors.Join(all.Add("b", filepath.Join(dir, "b")), all.Load("a", "a")); err != nil {
+	if err := all.Load("a", "a"); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -172,11 +178,21 @@ func TestAdapterPaths(t *testing.T) {
 	if err := all.Load("a", "a"); err == nil || !strings.Contains(err.Error(), "loaded already") {
 		t.Errorf("the same name twice: %v", err)
 	}
-	if err := errors.Join(all.Load("b", "a")); err != nil {
+	if err := all.Load("b", "a"); err != nil {
 		t.Error(err)
 	}
 	if err := all.Load("third", "a"); err == nil || !strings.Contains(err.Error(), "one more than 2") {
 		t.Errorf("one adapter too many: %v", err)
+	}
+	wrong := NewAdapters(AdapterOptions{Names: []string{"base"}})
+	if err := wrong.Declare("c", filepath.Join(inside, "c")); err != nil {
+		t.Fatal(err)
+	}
+	n := adapterNet()
+	e := engine.New(n, engine.Options{MaxAdapters: 1})
+	defer e.Close()
+	if err := wrong.Attach(New(&fakeTok{}, nil, e, n.Info()), e, n); !errors.Is(err, lora.ErrBase) || !strings.HasPrefix(err.Error(), "c: adapter ") {
+		t.Errorf("a declared adapter of another base: %v", err)
 	}
 	if err := NewAdapters(AdapterOptions{}).Load("a", "a"); err == nil || !strings.Contains(err.Error(), "reads no adapters") {
 		t.Errorf("a server that reads none: %v", err)
