@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -118,17 +119,27 @@ Markdown: tokens/s as mean ± standard deviation and median; gigabytes and
 operations per second; and the share of the floor that weft plan computes, from
 the peak measured right after each sample and the bandwidth measured before and
 after all. --random measures random weights of a published shape, stored as
---type says. All of it runs through the engine, as served.
+--type says. All of it runs through the engine, as served. --start measures
+instead how long a new process takes to its first token, with the files in the
+system's cache, and its peak memory. --speculate measures generation with and
+without guesses of what comes next, turn by turn, and --prefix how much sooner
+the first token comes when the beginning of a prompt is known.
 
 Without a MODEL it measures kernels and a training step, and a random model of
 ten million weights: medians, and beside each the share of the arithmetic peak,
 or of the bandwidth of reading, or of updating (y += a*x), which moves more since
 writes do not wait. On a shared machine compare shares, not speeds.`,
-		Example:           "  weft bench out/chat -p 512 -n 128 -t 1,2 -b 1,8,16\n  weft bench --random 1.1b --type q4_k_m -r 3",
+		Example:           "  weft bench out/chat -p 512 -n 128 -t 1,2 -b 1,8,16\n  weft bench --random 1.1b --type q4_k_m -r 3\n  weft bench chat.gguf --start",
 		Args:              optionalArg("MODEL"),
 		ValidArgsFunction: modelArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			arg, err := b.subject(args, only)
+			if err == nil && b.starting && arg == "" {
+				err = errors.New("bench: --start runs a MODEL from its files: name one")
+			}
+			if err == nil {
+				err = b.shortcuts.validate(arg, b)
+			}
 			if err == nil {
 				err = b.validate()
 			}
@@ -141,6 +152,16 @@ writes do not wait. On a shared machine compare shares, not speeds.`,
 			}
 			if err != nil {
 				return &usageError{err}
+			}
+			if b.starting {
+				row, err := b.start(cmd.Context(), e, arg)
+				if err != nil {
+					return err
+				}
+				return benched{Start: []startRow{row}}.print(e)
+			}
+			if b.shortcuts.on() {
+				return b.serve(cmd.Context(), e, arg)
 			}
 			if arg != "" || b.random != "" {
 				only = "serve"
@@ -158,6 +179,10 @@ writes do not wait. On a shared machine compare shares, not speeds.`,
 	f.IntVarP(&b.repeats, "repeat", "r", 5, "times that each test of a model is run")
 	f.StringVar(&b.random, "random", "", "random weights of a shape instead of a MODEL: "+strings.Join(shapeNames(), ", "))
 	f.StringVar(&b.kind, "type", "", "how random weights are stored, as Q8_0 or Q4_K_M (default F32)")
+	f.BoolVar(&b.starting, "start", false, "measure processes from their start to the first token of a MODEL, -r of them")
+	f.StringVar(&b.shortcuts.guesses, "speculate", "", "compare generation with and without guesses: ngram, or a smaller MODEL of the same tokenizer")
+	f.StringVar(&b.shortcuts.text, "text", "", "file that prompts of --speculate are taken from (default: a sentence over and over)")
+	f.IntVar(&b.shortcuts.prefix, "prefix", 0, "compare first tokens behind this many tokens that 100 requests share, cold, known, and after a restart")
 	kvTypeFlag(c, &b.kv)
 	f.IntVar(&b.chunk, "chunk", 0, "tokens of a prompt per step, as of weft serve (default 256)")
 	return c

@@ -29,6 +29,8 @@ type modelBench struct {
 	random, kind    string // --random and --type
 	chunk           int    // tokens per step of the engine
 	kv              kernel.KVType
+	starting        bool // --start
+	shortcuts       shortcuts
 }
 
 // benchRow is one test on some threads: "pp512" is a prompt of 512 tokens,
@@ -110,18 +112,11 @@ func (b *modelBench) run(ctx context.Context, e *env, arg string, show func(benc
 	row := benchRow{Model: arg}
 	var m model.Model
 	if arg == "" {
-		kind := b.kind
-		if kind == "" {
-			kind = "F32"
-		}
-		mix, err := quant.ParseMixture(kind)
+		sub, err := b.randomSubject()
 		if err != nil {
 			return err
 		}
-		row.Model, row.Note = b.random+" "+mix.Name, "random weights, speed only"
-		if m, err = randomModel(b.random, mix); err != nil {
-			return err
-		}
+		row.Model, row.Note, m = sub.name, sub.note, sub.model
 	} else {
 		l, err := findModel(arg)
 		if err != nil {
@@ -155,6 +150,20 @@ func (b *modelBench) run(ctx context.Context, e *env, arg string, show func(benc
 		}
 	}
 	return nil
+}
+
+// randomSubject builds the random weights that are asked for.
+func (b *modelBench) randomSubject() (subject, error) {
+	kind := b.kind
+	if kind == "" {
+		kind = "F32"
+	}
+	mix, err := quant.ParseMixture(kind)
+	if err != nil {
+		return subject{}, err
+	}
+	m, err := randomModel(b.random, mix)
+	return subject{name: b.random + " " + mix.Name, note: "random weights, speed only", model: m}, err
 }
 
 // sizesOfModel is what a model's own config says about sizes.
@@ -385,6 +394,9 @@ func printRows(w io.Writer, rows []benchRow) {
 type benched struct {
 	Kernels []measurement `json:"kernels,omitempty"`
 	Model   []benchRow    `json:"model,omitempty"`
+	Start   []startRow    `json:"start,omitempty"`
+	Guesses []guessRow    `json:"speculation,omitempty"`
+	Prefix  []prefixRow   `json:"prefix,omitempty"`
 }
 
 func (b benched) print(e *env) error {
@@ -401,6 +413,17 @@ func (b benched) print(e *env) error {
 	}
 	if len(b.Model) > 0 {
 		printRows(e.out, b.Model)
+	}
+	if len(b.Start) > 0 {
+		return printStarts(e.out, b.Start)
+	}
+	if len(b.Guesses) > 0 {
+		if err := printGuesses(e.out, b.Guesses); err != nil {
+			return err
+		}
+	}
+	if len(b.Prefix) > 0 {
+		return printPrefixes(e.out, b.Prefix)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (e *Engine) length(r *rate, most, decodes int, draft *line, reading float64
 
 // patience is how much longer a pass may take for each prompt that is read in
 // it, as a share of what it takes without.
-const patience = 0.75
+const patience = 0.6
 
 // promptRows is the number of rows that prompts get of a pass beside others. One
 // prompt among many answers makes the time between their tokens less than twice

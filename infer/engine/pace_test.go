@@ -149,7 +149,7 @@ func TestPromptsGetTheirShare(t *testing.T) {
 		e.measure(8, 0, 0.032)
 		e.measure(8, 10, 0.032+10*0.002)
 	}
-	for _, tc := range []struct{ others, prompts, want int }{{8, 1, 12}, {8, 4, 48}, {0, 1, 256}, {250, 1, 6}} {
+	for _, tc := range []struct{ others, prompts, want int }{{8, 1, 9}, {8, 4, 38}, {0, 1, 256}, {250, 1, 6}} {
 		if n := e.promptRows(tc.others, tc.prompts); n < tc.want-1 || n > tc.want {
 			t.Errorf("%d prompts beside %d others: %d rows, want %d", tc.prompts, tc.others, n, tc.want)
 		}
