@@ -69,7 +69,17 @@ type Request struct {
 	CacheSalt string   // prompts share their cached beginnings only with those of the same salt
 	Adapter   string   // name of the adapter that changes the model for this request; none
 	Echo      bool     // not for Messages: send the prompt back first, with logprobs if asked
+	Beam      *Beam    // none
 	Trace     bool     // the last delta says all that decided the answer; off
+}
+
+// Beam asks for the likeliest answers, by beam search, instead of drawn ones:
+// Sampling does not count. They come at the end.
+type Beam struct {
+	Width         int     // texts followed at a time
+	Best          int     // answers, at most Width, each with its Delta.Choice, the best first
+	LengthPenalty float64 // answers compare by log-probability / tokens^LengthPenalty
+	EarlyStopping bool    // end when Width answers have, even if one under way could still be better
 }
 
 // FinishReason says why a generation ended.
@@ -102,6 +112,7 @@ type Delta struct {
 	ToolCalls []ToolCall
 	Finish    FinishReason
 	Usage     *Usage
+	Choice    int       // the answer that it belongs to (Beam)
 	Times     *Times    // with Usage, where it is known
 	Trace     *Trace    // with Usage, if the request asked for it
 	Identity  *Identity // of the model, with Trace

@@ -1,11 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +53,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *Model, c comm
 		info.ignored = strings.Join(c.ignored, ",")
 		w.Header().Set("X-Weft-Ignored-Fields", header(info.ignored))
 	}
-	t := &tally{server: s, model: m, info: info, n: c.n, jobs: jobs}
+	t := &tally{server: s, model: m, info: info, n: c.bestOf, sent: c.n, jobs: jobs}
 	if err := t.wantManifest(r); err != nil {
 		refuse(w, r, err)
 		return
@@ -63,7 +66,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *Model, c comm
 	if c.stream {
 		s.stream(w, r, events, enc, t, c.includeUsage)
 	} else {
-		s.collect(w, r, events, enc, t, len(jobs))
+		s.collect(w, r, events, enc, t)
 	}
 }
 
@@ -122,16 +125,19 @@ func (s *Server) generateOne(ctx context.Context, start time.Time, m *Model, i i
 		limited, cancel = context.WithDeadline(ctx, start.Add(s.opts.Deadline))
 		defer cancel()
 	}
+	if job.Beam != nil {
+		i *= job.Beam.Best
+	}
 	for d, err := range m.Model.Generate(limited, job) {
-		if !send(event{i, d, err}) || err != nil {
+		if !send(event{i + d.Choice, d, err}) || err != nil {
 			return
 		}
 	}
 }
 
 // collect writes one JSON body when every choice is complete.
-func (s *Server) collect(w http.ResponseWriter, r *http.Request, events <-chan event, enc codec, t *tally, n int) {
-	answers := make([]answer, n)
+func (s *Server) collect(w http.ResponseWriter, r *http.Request, events <-chan event, enc codec, t *tally) {
+	answers := make([]answer, t.choices())
 	for e := range events {
 		if e.err != nil {
 			s.fail(w, r, e.err)
@@ -157,7 +163,29 @@ func (s *Server) collect(w http.ResponseWriter, r *http.Request, events <-chan e
 		return
 	}
 	t.done()
-	writeJSON(w, http.StatusOK, enc.whole(answers, t.usage, manifest))
+	writeJSON(w, http.StatusOK, enc.whole(best(answers, t.n, t.sent), t.usage, manifest))
+}
+
+// best keeps of each n answers the few that are likeliest per token, these first.
+func best(answers []answer, n, few int) (kept []answer) {
+	if n == few {
+		return answers
+	}
+	for ; len(answers) > 0; answers = answers[n:] {
+		slices.SortStableFunc(answers[:n], func(a, b answer) int { return cmp.Compare(b.perToken(), a.perToken()) })
+		kept = append(kept, answers[:few]...)
+	}
+	return kept
+}
+
+// perToken is the mean log-probability of an answer's tokens.
+func (a *answer) perToken() (mean float64) {
+	for _, t := range a.logprobs {
+		if !math.IsNaN(t.Logprob) { // the first of an echo
+			mean += t.Logprob / float64(len(a.logprobs))
+		}
+	}
+	return mean
 }
 
 // heartbeat is how often a stream that has nothing to say yet sends an SSE

@@ -231,10 +231,10 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 	var jobs []chat.Request
 	for _, req := range c.reqs {
 		req.Adapter = adapter
-		jobs = append(jobs, repeat(req, c.n)...)
+		jobs = append(jobs, repeat(req, c.bestOf)...)
 	}
 	h := s.head("cmpl-", cmp.Or(adapter, m.ID), c.common)
-	s.answer(w, r, m, c.common, jobs, &textCodec{head: h, top: c.top, offset: make([]int, len(jobs))})
+	s.answer(w, r, m, c.common, jobs, &textCodec{head: h, top: c.top, offset: make([]int, len(c.reqs)*c.bestOf)})
 }
 
 // head begins a response: one id and one time for all of its chunks.
@@ -245,6 +245,9 @@ func (s *Server) head(prefix, model string, c common) head {
 // repeat makes the n requests behind "n": the same one with the seeds seed,
 // seed+1, and so on.
 func repeat(r chat.Request, n int) []chat.Request {
+	if r.Beam != nil { // one search finds them all
+		n = 1
+	}
 	out := make([]chat.Request, n)
 	for i := range out {
 		out[i] = r

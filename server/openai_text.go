@@ -48,13 +48,14 @@ func decodeText(body []byte) (*textCall, *apiError) {
 		r.Logprobs = c.top
 	}
 	r.Echo = o.boolean("echo")
-	c.readPrompts(o, r)
-	if v := o.integer("best_of", 1, maxChoices); v != nil && int(*v) != c.n {
-		o.fail("best_of", "not supported by this server unless it equals n: leave it out")
-		o.err.Code = "unsupported_parameter"
+	if v := o.integer("best_of", int64(c.n), maxChoices); v != nil && int(*v) > c.n {
+		if c.bestOf, r.Logprobs = int(*v), max(0, r.Logprobs); c.stream {
+			o.fail("best_of", "larger than n is known only at the end: leave it out or set stream to false")
+		}
 	}
-	if len(c.reqs)*c.n > maxChoices {
-		o.fail("n", "%d prompts times n = %d is more than %d choices in one request", len(c.reqs), c.n, maxChoices)
+	c.readPrompts(o, r)
+	if len(c.reqs)*c.bestOf > maxChoices {
+		o.fail("n", "%d prompts times n or best_of = %d is more than %d choices in one request", len(c.reqs), c.bestOf, maxChoices)
 	}
 	o.refuse(textRefused())
 	o.refuse(neither())

@@ -25,6 +25,7 @@ type common struct {
 	stream       bool
 	includeUsage bool
 	n            int
+	bestOf       int      // choices that are generated for each prompt, of which the n likeliest per token are sent; n
 	ignored      []string // unknown fields, accepted and reported
 }
 
@@ -48,9 +49,28 @@ func readCommon(o *object, r *chat.Request) common {
 			r.DraftMax = -1 // chat.Request says "none" so
 		}
 	}
+	c.bestOf = c.n
+	c.readBeam(o, r)
 	r.User = o.str("user")
 	r.CacheSalt = o.str("cache_salt") // vLLM's
 	return c
+}
+
+// readBeam reads vLLM's beam search: the n best of a search that is n wide, or
+// best_of where that is given.
+func (c *common) readBeam(o *object, r *chat.Request) {
+	if !o.boolean("use_beam_search") {
+		return
+	}
+	b := &chat.Beam{Width: c.n, Best: c.n, LengthPenalty: 1, EarlyStopping: o.boolean("early_stopping")}
+	if w := o.integer("best_of", int64(c.n), maxChoices); w != nil {
+		b.Width = int(*w)
+	}
+	set(&b.LengthPenalty, o.number("length_penalty", -10, 10))
+	for _, name := range []string{"best_of", "length_penalty", "early_stopping"} {
+		delete(o.raw, name) // without a search they are refused
+	}
+	r.Beam = b
 }
 
 // readStreamOptions reads what only a stream has. OpenAI refuses it elsewhere,
@@ -192,7 +212,7 @@ func neither() []refused {
 		{"prompt_cache_key", []string{"*"}}, {"prompt_cache_retention", []string{"*"}}, {"cache_prompt", []string{"*"}},
 		{"service_tier", []string{`"auto"`, `"default"`}}, {"store", off},
 		// vLLM
-		{"use_beam_search", off}, {"length_penalty", one}, {"early_stopping", off}, {"min_tokens", zero},
+		{"length_penalty", one}, {"early_stopping", off}, {"min_tokens", zero},
 		{"include_stop_str_in_output", off}, {"skip_special_tokens", on}, {"spaces_between_special_tokens", on},
 		{"truncate_prompt_tokens", nil}, {"prompt_logprobs", nil}, {"allowed_token_ids", nil}, {"bad_words", []string{"[]"}},
 		{"priority", zero}, {"return_tokens_as_token_ids", off}, {"return_token_ids", off},

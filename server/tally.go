@@ -18,8 +18,8 @@ type tally struct {
 	server  *Server
 	model   *Model
 	info    *requestInfo
-	n       int            // choices per prompt
-	jobs    []chat.Request // one per choice
+	n, sent int            // choices per prompt, and how many of them are sent
+	jobs    []chat.Request // one per choice, or a search for the n best
 	usage   usage
 	longest int               // tokens of the longest answer
 	last    map[int]time.Time // of each choice, when its last text came
@@ -39,11 +39,22 @@ func (t *tally) wantManifest(r *http.Request) *apiError {
 	if !on {
 		return nil
 	}
+	if t.jobs[0].Beam != nil || t.n != t.sent {
+		return badParam(manifestHeader, "is for answers that are drawn one by one: leave it out beside use_beam_search and best_of")
+	}
 	t.traces = &chat.Manifest{Version: chat.ManifestVersion, Model: t.model.ID, Answers: make([]chat.Trace, len(t.jobs))}
 	for i := range t.jobs {
 		t.jobs[i].Trace = true
 	}
 	return nil
+}
+
+// choices is the number of answers of all jobs.
+func (t *tally) choices() int {
+	if t.jobs[0].Beam != nil {
+		return len(t.jobs) * t.n
+	}
+	return len(t.jobs)
 }
 
 // manifest is what was asked for, nil if it was not. A model that keeps no

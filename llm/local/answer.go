@@ -18,6 +18,7 @@ type answer struct {
 	skip   int  // prompt tokens not to echo: those the caller did not write
 	made   int  // tokens generated
 	cached int  // prompt tokens found in the cache
+	choice int  // of a search: its place among the best
 	inside bool // text stands in front of the next token
 	turn   turn
 	times  chat.Times // up to the newest token

@@ -96,14 +96,24 @@ func (m *Model) Generate(ctx context.Context, r chat.Request) iter.Seq2[chat.Del
 			yield(chat.Delta{}, err)
 			return
 		}
+		over := false // the answer a
 		for t, err := range m.eng.Generate(ctx, req) {
 			if err != nil {
 				yield(chat.Delta{}, err)
 				return
 			}
+			if t.Choice > a.choice { // a search sends one answer after the other
+				identity := a.identity
+				a, over = m.newAnswer(r, req, added), false
+				a.choice, a.identity = t.Choice, identity
+			}
+			if over {
+				continue
+			}
 			d, ended := a.token(t)
+			d.Choice, over = a.choice, ended
 			if ended || d.Text != "" || d.Reasoning != "" || len(d.Logprobs) > 0 || len(d.ToolCalls) > 0 {
-				if !yield(d, nil) || ended {
+				if !yield(d, nil) || ended && r.Beam == nil {
 					return // leaving the range frees what the engine holds
 				}
 			}
@@ -128,7 +138,7 @@ func (m *Model) request(r chat.Request) (req engine.Request, added int, err erro
 	if !r.IgnoreEOS {
 		stop = slices.Concat(stop, m.ends)
 	}
-	return engine.Request{
+	req = engine.Request{
 		Prompt:    ids,
 		Params:    params(r.Sampling),
 		MaxTokens: r.MaxTokens,
@@ -140,7 +150,12 @@ func (m *Model) request(r chat.Request) (req engine.Request, added int, err erro
 		Adapter:   adapter,
 		// Without tokens to generate, the prompt's are all there is to wait for.
 		PromptLogprobs: r.Echo && r.Logprobs >= 0 || r.MaxTokens < 0,
-	}, added, nil
+	}
+	if b := r.Beam; b != nil {
+		req.Params = sample.Params{}
+		req.Beam = &engine.Beam{Width: b.Width, Best: b.Best, LengthPenalty: b.LengthPenalty, EarlyStopping: b.EarlyStopping}
+	}
+	return req, added, nil
 }
 
 // identity is what the model is, for a request that wants to know; else nil.
