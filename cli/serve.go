@@ -276,7 +276,7 @@ func engineStats(s engine.Stats) server.Stats {
 		PagesFree: s.PagesFree, PagesUsed: s.PagesUsed, PagesCached: s.PagesCached, PagesTotal: s.PagesTotal,
 		Preemptions: s.Preemptions, PrefixQueries: s.PrefixQueries, PrefixHits: s.PrefixHits,
 		PrefixLoaded: s.PrefixLoaded, Drafts: s.Drafts, Drafted: s.Drafted, Accepted: s.Accepted,
-		PageLen: s.PageLen, CacheType: s.KVType.String(), Batch: server.Histogram(s.Batch),
+		PageLen: s.PageLen, PageBytes: s.PageBytes, CacheType: s.KVType.String(), Batch: server.Histogram(s.Batch),
 		LoRA: loraStats(s),
 	}
 }

@@ -62,6 +62,7 @@ type Stats struct {
 	PagesCached int    // held for their prefixes alone, given up when pages run out
 	PagesTotal  int    // 0: the model is not loaded
 	PageLen     int    // positions of a page
+	PageBytes   int    // memory of a page
 	CacheType   string // how keys and values are kept, as "f32"
 	PrefixCache bool   // pages are kept for their prefixes
 	LoRA        *LoRA  // adapters; nil: the engine takes none

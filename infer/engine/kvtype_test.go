@@ -88,6 +88,7 @@ func TestSameTokensInEveryType(t *testing.T) {
 		{MaxBatch: 16, Chunk: 9, Pages: 12},
 		{MaxBatch: 8, Chunk: 5, Pages: 8, NoPrefixCache: true},
 		{MaxBatch: 6, Chunk: 40, Pages: 20, Ngram: 2, DraftLen: 3, alwaysDraft: true},
+		{MaxBatch: 8, Chunk: 30, Pages: 10, PrefixDisk: kv.DiskOptions{Key: "subject"}}, // what is thrown out may come back from disk
 	}
 	for _, s := range subjects {
 		rng := tensor.NewRNG(6)
@@ -100,6 +101,9 @@ func TestSameTokensInEveryType(t *testing.T) {
 		var sum Stats
 		for i, o := range options {
 			o.KVType = s.kind
+			if o.PrefixDisk.Key != "" {
+				o.PrefixDisk.Dir = t.TempDir()
+			}
 			t.Run(fmt.Sprintf("%s,%v,%d", s.name, s.kind, i), func(t *testing.T) {
 				pool := par.New(1 + 2*(i%2))
 				defer pool.Close()
@@ -107,6 +111,7 @@ func TestSameTokensInEveryType(t *testing.T) {
 				got := crowd(t, s.m, o, rng, requests, want)
 				sum.Preemptions += got.Preemptions
 				sum.PrefixHits += got.PrefixHits
+				sum.PrefixLoaded += got.PrefixLoaded
 			})
 		}
 		if sum.PrefixHits == 0 || sum.Preemptions == 0 && s.name != "windows" { // where pages are given back, they mostly suffice

@@ -16,6 +16,11 @@
 // up, the leaf used longest ago first, when the free ones run out. Every page is
 // free, used or cached. What is kept in one space is never found from another.
 //
+// Options.Type says how keys and values are rounded when they are stored; pages of
+// another type are other pages, also on disk. Where every layer has a window, pages
+// that all windows have passed go back to the pool while their sequence runs
+// (Slide), but for those of sinks; of such a model one window is kept at most.
+//
 // Cache implements op.KV for attention. It knows nothing of requests or
 // scheduling: who grows, who waits and who is thrown out is the engine's affair.
 // Methods are for one goroutine at a time, except that Blocks may be called from
