@@ -22,7 +22,8 @@ type Model interface {
 	// hidden states [rows, dim].
 	Hidden(p *op.Pass, ids []int32) *tensor.Tensor
 	// Logits projects hidden rows to vocabulary logits [rows, vocab]. The
-	// caller selects beforehand (op.Pass.Gather) the rows it will sample.
+	// caller selects beforehand (op.Pass.Gather) the rows it will sample; for
+	// adapters, which may change the head, the pass's spans then describe those.
 	Logits(p *op.Pass, hidden *tensor.Tensor) *tensor.Tensor
 	// State says, per layer, what attention keeps between passes.
 	State() []State

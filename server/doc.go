@@ -3,6 +3,9 @@
 // server-sent events, plus /health, /metrics, a page, and what that page asks
 // beside: /api/models (what is loaded) and /api/runs (training runs).
 //
+// A LoRA adapter of a model is asked for as if it were one, by its own name;
+// /v1/load_lora_adapter and /v1/unload_lora_adapter bring and drop them.
+//
 //	request -> guard (id, log, panics, Host, Origin, key) -> decode -> chat.Request x n
 //	                                                                      |
 //	response <- encode (one JSON body, or "data: {...}" events) <- chat.Delta stream
@@ -11,7 +14,7 @@
 // weft_manifest (in a stream, in the last chunk): all that decided its tokens, and
 // the tokens; see chat.Manifest.
 //
-// It sees models only as chat.Model, engines only as a Stats function, whether a
+// It sees models only as chat.Model, adapters as Adapters, engines only as a Stats function, whether a
 // model is in memory only as a Status function, and
 // training only as Runs. It knows no tokenizer, template, cache page or weight,
 // and reads no file of a run.

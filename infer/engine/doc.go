@@ -34,6 +34,11 @@
 // whatever the batch, Chunk, PageLen, prefix hits, guesses or preemptions: rows
 // never mix.
 //
+// Requests may go through adapters (AddAdapter), each through its own, in passes
+// that they share: matrices are applied to all rows at once, and the rows of an
+// adapter then get what it adds. Prefixes are shared within an adapter alone. One
+// that is removed goes when its last request has ended, its prefixes with it.
+//
 // A request's deadline is its context's: past it, waiting or running, it ends
 // with context.DeadlineExceeded before the next iteration.
 //

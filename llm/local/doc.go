@@ -10,5 +10,8 @@
 // It also keeps the trace of an answer for whoever asks (chat.Request.Trace), and
 // computes an answer again from its trace (Replay).
 //
+// Adapters keeps a model's LoRA adapters by the names that requests ask for, and
+// gives them to the engine whenever the model is in memory.
+//
 // It knows no weights, cache or scheduling, and no wire format.
 package local
