@@ -144,13 +144,14 @@ func runInt(t tier, f *intForm, x *intArgs, cols int) {
 	// The last panel: whole in a buffer, as its padding has no place in c.
 	y, done := *x, (x.panels-1)*intCols
 	y.panels, y.w = 1, (*byte)(unsafe.Add(unsafe.Pointer(x.w), (x.panels-1)*x.ws))
-	var buf [intRows * intCols]float32
-	y.c, y.ldc = buf[:], intCols
+	buf := getScratch(intRows * intCols)
+	y.c, y.ldc = buf.data, intCols
 	for i := range x.rows {
-		copy(buf[i*intCols:], x.c[i*x.ldc+done:][:cols-done])
+		copy(y.c[i*intCols:], x.c[i*x.ldc+done:][:cols-done])
 	}
 	intTile(t, f, &y)
 	for i := range x.rows {
-		copy(x.c[i*x.ldc+done:][:cols-done], buf[i*intCols:])
+		copy(x.c[i*x.ldc+done:][:cols-done], y.c[i*intCols:])
 	}
+	putScratch(buf)
 }
