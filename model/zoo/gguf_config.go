@@ -257,7 +257,7 @@ func (g *GGUF) checkKeys(a arch, c map[string]any) error {
 			ok = false
 		}
 		if !ok {
-			return fmt.Errorf("%s: %w: it is %.80v, which may change the arithmetic", key, ErrMetadata, v)
+			return a.wrong(short, v)
 		}
 	}
 	return nil

@@ -43,25 +43,9 @@ func ropeKeys() []string {
 //	rope_freqs                          longrope, short and long factors alike, nothing multiplied
 //	rope_factors_long, _short           longrope
 func (g *GGUF) ropeConfig(a arch, c map[string]any) error {
-	wrong := func(key string, v any) error {
-		return fmt.Errorf("%s.%s: %w: it is %.80v, which may change the arithmetic", a.name, key, ErrMetadata, v)
-	}
-	n := map[string]float64{} // numbers that are there
-	for _, key := range ropeKeys() {
-		v, ok := g.file.Value(a.name + "." + key)
-		if !ok || key == ropeType {
-			continue
-		}
-		x, isInt := gguf.Int(v)
-		f, isFloat := v.(float32)
-		switch {
-		case isInt:
-			n[key] = float64(x)
-		case isFloat:
-			n[key], _ = shortFloat(f).Float64()
-		default:
-			return wrong(key, v)
-		}
+	n, err := g.ropeNumbers(a)
+	if err != nil {
+		return err
 	}
 	dim, known := c["head_dim"].(int64)
 	if !known {
@@ -69,7 +53,7 @@ func (g *GGUF) ropeConfig(a arch, c map[string]any) error {
 	}
 	if w, ok := n[ropeWidth]; ok && int64(w) != dim {
 		if w <= 0 || w > float64(dim) {
-			return wrong(ropeWidth, w)
+			return a.wrong(ropeWidth, w)
 		}
 		c["partial_rotary_factor"] = w / float64(dim)
 	}
@@ -83,7 +67,7 @@ func (g *GGUF) ropeConfig(a arch, c map[string]any) error {
 	case kind == "linear" || kind == "" && factor > 1:
 		scaling["rope_type"] = "linear"
 		if attn := n[ropeAttn]; attn != 0 && attn != 1 {
-			return wrong(ropeAttn, attn)
+			return a.wrong(ropeAttn, attn)
 		}
 	case kind == "yarn":
 		scaling["rope_type"] = kind
@@ -102,7 +86,7 @@ func (g *GGUF) ropeConfig(a arch, c map[string]any) error {
 	case kind == "" || kind == "none" || kind == "longrope":
 		return g.factorConfig(a, c, kind, n[ropeAttn])
 	default:
-		return wrong(ropeType, kind)
+		return a.wrong(ropeType, kind)
 	}
 	for _, name := range []string{ropeFactors, ropeLong, ropeShort} {
 		if _, ok := g.file.Tensor(name); ok {
@@ -111,6 +95,33 @@ func (g *GGUF) ropeConfig(a arch, c map[string]any) error {
 	}
 	c["rope_scaling"] = scaling
 	return nil
+}
+
+// ropeNumbers are the numbers among ropeKeys that are there.
+func (g *GGUF) ropeNumbers(a arch) (map[string]float64, error) {
+	n := map[string]float64{}
+	for _, key := range ropeKeys() {
+		v, ok := g.file.Value(a.name + "." + key)
+		if !ok || key == ropeType {
+			continue
+		}
+		x, isInt := gguf.Int(v)
+		f, isFloat := v.(float32)
+		switch {
+		case isInt:
+			n[key] = float64(x)
+		case isFloat:
+			n[key], _ = shortFloat(f).Float64()
+		default:
+			return nil, a.wrong(key, v)
+		}
+	}
+	return n, nil
+}
+
+// wrong complains about a key behind the architecture.
+func (a arch) wrong(key string, v any) error {
+	return fmt.Errorf("%s.%s: %w: it is %.80v, which may change the arithmetic", a.name, key, ErrMetadata, v)
 }
 
 // factorConfig is ropeConfig for factors of each pair, which lie in tensors.
