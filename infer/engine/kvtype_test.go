@@ -163,6 +163,28 @@ func TestWindowsBoundPages(t *testing.T) {
 	}
 }
 
+// TestWindowsBeam: texts of a search fork from each other behind the window too.
+func TestWindowsBeam(t *testing.T) {
+	m := newWindowed(5, 30, 48)
+	r := Request{Prompt: counting(110), MaxTokens: 60, Beam: &Beam{Width: 3}}
+	var answers [][]Token
+	for _, o := range []Options{{Pages: 400, Chunk: 1000, NoPrefixCache: true}, {Pages: 40, Chunk: 20}, {Pages: 40, Chunk: 20, PageLen: 32}} {
+		e := start(t, m, o)
+		for range 2 {
+			got, err := collect(e, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers = append(answers, got)
+		}
+	}
+	for i, got := range answers[1:] {
+		if d := differ(got, answers[0]); d != "" {
+			t.Errorf("search %d: %s", i+1, d)
+		}
+	}
+}
+
 // TestWindowsAdmit: requests are admitted by what they hold at a time: side by
 // side where their positions would not fit, and without one throwing out another.
 func TestWindowsAdmit(t *testing.T) {
