@@ -36,7 +36,7 @@ peer() { # BIN FA MODEL: lines of test and tokens/s
     jq -r '.[] | [(if .n_gen > 0 then "tg\(.n_gen)" else "pp\(.n_prompt)" end), .avg_ts] | @tsv'
   [ -z "$batches" ] || "$1/llama-batched-bench" -m "$3" -c $((largest * (tg + 32))) -npp 16 -ntg "$tg" -npl "$batches" -t "$threads" \
     -fa "$([ "$2" = 1 ] && echo on || echo off)" --output-format jsonl 2>/dev/null |
-    jq -r --arg tg "$tg" 'select(.pl) | ["tg\($tg) b\(.pl)", .speed_tg] | @tsv'
+    jq -rR --arg tg "$tg" 'fromjson? | select(.pl) | ["tg\($tg) b\(.pl)", .speed_tg] | @tsv'
 }
 weft() { # MODEL: lines of test, tokens/s, share and roof
   bin/weft bench "$1" -p "$pp" -n "$tg" -b "1${batches:+,$batches}" -t "$threads" -r 1 --json |

@@ -7,15 +7,16 @@
 #   ROUNDS=5 THREADS=2 USERS=8         llama-server gets a slot for each user
 #   PROMPT=128 OUTPUT=128 REQUESTS=32  tokens, and requests of a round
 #   LATE=4096 LATE_OUTPUT=1024         a prompt that comes amid users who are given so many tokens; LATE= leaves it out
+#   LATE_AFTER=5s                      how long they are watched before
 #   WEFT_FLAGS= PEER_FLAGS="-fa on"    more flags of the servers
 #   WEFT_PORT=18080 PEER_PORT=18081
 set -euo pipefail
-[ $# -eq 2 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -eq 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2; }
 command -v jq >/dev/null || { echo "jq is missing: it reads the reports" >&2; exit 1; }
 bin=$(realpath "$1") model=$(realpath "$2")
 cd "$(dirname "$0")/.."
 rounds=${ROUNDS:-5} threads=${THREADS:-2} users=${USERS:-8} prompt=${PROMPT:-128} output=${OUTPUT:-128} requests=${REQUESTS:-32}
-late=${LATE-4096} long=${LATE_OUTPUT:-1024}
+late=${LATE-4096} long=${LATE_OUTPUT:-1024} after=${LATE_AFTER:-5s}
 weft_port=${WEFT_PORT:-18080} peer_port=${PEER_PORT:-18081}
 mkdir -p bin out
 CGO_ENABLED=0 go build -o bin/weft ./cmd/weft
@@ -55,7 +56,7 @@ for ((round = 1; round <= rounds; round++)); do
     ask "$port" --output-tokens "$output" --requests "$requests" --seed "$round" |
       jq -r --arg n "$name" '.steps[0] | [["output tokens/s", .output_tokens_per_s], ["TTFT p50, s", .ttft.p50], ["TTFT p95, s", .ttft.p95],
         ["ITL p50, s", .itl.p50], ["ITL p99, s", .itl.p99], ["errors", (.errors // {} | add // 0)]][] | [$n, .[0], .[1]] | @tsv' >>"$raw"
-    [ -z "$late" ] || ask "$port" --output-tokens "$long" --late-prompt "$late" --seed "$((1000 + round))" |
+    [ -z "$late" ] || ask "$port" --output-tokens "$long" --late-prompt "$late" --late-after "$after" --seed "$((1000 + round))" |
       jq -r --arg n "$name" --arg late "$late" '.steps[0].late | if .error then error(.error) else . end |
         [["ITL p99 before a prompt of \($late), s", .itl_before.p99], ["ITL p99 meanwhile, s", .itl_during.p99],
         ["ITL p99, meanwhile by before", .itl_during.p99 / .itl_before.p99], ["TTFT of the prompt, s", .ttft]][] | [$n, .[0], .[1]] | @tsv' >>"$raw"
