@@ -35,7 +35,7 @@ func engineFlags(c *cobra.Command, o *engineOptions) {
 	f.IntVar(&o.PageLen, "page-len", 0, "positions per page, a multiple of 16 (default 16)")
 	kvTypeFlag(c, &o.KVType)
 	f.IntVar(&o.MaxBatch, "max-batch", 0, "requests that run at once (default 16)")
-	f.IntVar(&o.Chunk, "chunk", 0, "tokens per step: running requests first, the rest for prompts (default 256)")
+	f.IntVar(&o.Chunk, "chunk", 0, "tokens per step at most: running requests first, the rest for prompts, fewer where these would keep the others waiting (default 256)")
 	f.IntVar(&o.Queue, "queue", 0, "requests that may wait; more get 429 (default 64)")
 	f.AddFlag(&pflag.Flag{Name: "prefix-cache", Value: (*inverse)(&o.NoPrefixCache), DefValue: "true", NoOptDefVal: "true",
 		Usage: "keep what prompts begin with, for later requests that begin alike"})
