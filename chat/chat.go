@@ -69,7 +69,7 @@ type Request struct {
 	CacheSalt string   // prompts share their cached beginnings only with those of the same salt
 	Adapter   string   // name of the adapter that changes the model for this request; none
 	Echo      bool     // not for Messages: send the prompt back first, with logprobs if asked
-	Beam      *Beam    // none
+	Beam      *Beam    // search for the likeliest answers instead of drawing one; none
 	Trace     bool     // the last delta says all that decided the answer; off
 }
 

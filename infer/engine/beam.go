@@ -38,7 +38,7 @@ func (b *Beam) check(p *sample.Params) error {
 		return nil
 	}
 	bad := func(format string, args ...any) error {
-		return &chat.InputError{Param: "beam", Msg: fmt.Sprintf(format, args...)}
+		return &chat.InputError{Param: "use_beam_search", Msg: fmt.Sprintf(format, args...)}
 	}
 	switch own := p.Validate(0) == nil && p.Temperature == 0 && !p.Penalised() && len(p.LogitBias) == 0; {
 	case !own:
@@ -59,7 +59,7 @@ func (e *Engine) windowOf(r *Request) (int, error) {
 	}
 	most := min(e.opts.MaxBatch, e.opts.Pages)
 	if r.Beam.Width < 1 || r.Beam.Width > most {
-		return 0, &chat.InputError{Param: "beam", Msg: fmt.Sprintf("got a search %d wide, want 1 to %d", r.Beam.Width, most)}
+		return 0, &chat.InputError{Param: "use_beam_search", Msg: fmt.Sprintf("got a search %d wide, want 1 to %d", r.Beam.Width, most)}
 	}
 	return min(e.window, e.opts.Pages/r.Beam.Width*e.opts.PageLen), nil
 }

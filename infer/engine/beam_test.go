@@ -321,9 +321,9 @@ func TestBadBeams(t *testing.T) {
 		r    Request
 		want string
 	}{
-		{Request{Prompt: ok, Beam: &Beam{}}, "beam: got a search 0 wide, want 1 to 4"},
-		{Request{Prompt: ok, Beam: &Beam{Width: 5}}, "beam: got a search 5 wide, want 1 to 4"},
-		{Request{Prompt: ok, Beam: &Beam{Width: 2, Best: 3}}, "beam: got 3 answers of a search 2 wide"},
+		{Request{Prompt: ok, Beam: &Beam{}}, "use_beam_search: got a search 0 wide, want 1 to 4"},
+		{Request{Prompt: ok, Beam: &Beam{Width: 5}}, "use_beam_search: got a search 5 wide, want 1 to 4"},
+		{Request{Prompt: ok, Beam: &Beam{Width: 2, Best: 3}}, "use_beam_search: got 3 answers of a search 2 wide"},
 		{Request{Prompt: ok, Beam: &Beam{Width: 2, LengthPenalty: math.NaN()}}, "length penalty of NaN"},
 		{Request{Prompt: ok, Beam: &Beam{Width: 2}, Params: sample.Params{Temperature: 1}}, "leave out temperature"},
 	} {

@@ -21,10 +21,9 @@ import (
 // TestSoak keeps an engine under sixteen streams of all kinds: answers that are
 // read to the end and compared, cancelled, left, over their deadline; one slow
 // reader; adapters that come and go; guesses, searches, prefixes on disk, a cache
-// that is too small; and
-// requests that make the model panic, which are the only ones to fail. Nothing
-// is left behind: pages, goroutines, memory. WEFT_SOAK says for how long, else
-// it is a few rounds:
+// that is too small; and requests that make the model panic, which are the only
+// ones to fail. Nothing is left behind: pages, goroutines, memory. WEFT_SOAK says
+// for how long, else it is a few rounds:
 //
 //	WEFT_SOAK=30m go test ./infer/engine -run TestSoak -v -timeout 40m
 //	WEFT_SOAK=5m go test -race ./infer/engine -run TestSoak -v
