@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"weft/compute/kernel"
+	"weft/compute/op"
 	"weft/compute/quant"
 	"weft/infer/kv"
 	"weft/infer/plan"
@@ -91,10 +92,15 @@ func servedBytes(files fs.FS) (n int64, err error) {
 		defer f.Close()
 		for _, t := range f.Tensors() {
 			per, block := t.Type.Block()
-			n += int64(t.Len()) / int64(max(1, per)) * int64(block)
-			if format, err := quant.FromID(uint32(t.Type)); err == nil && format == quant.F32 && len(t.Shape) > 1 {
-				n += 4 * int64(t.Len())
+			size := int64(t.Len()) / int64(max(1, per)) * int64(block)
+			switch format, err := quant.FromID(uint32(t.Type)); {
+			case err != nil || len(t.Shape) < 2:
+			case format == quant.F32:
+				size *= 2
+			case op.HasIntegers(format):
+				size += size / 32 // scales laid out for the kernel, and rows filled up to whole panels
 			}
+			n += size
 		}
 		return n, nil
 	}
@@ -145,6 +151,7 @@ func (f footprint) bytes(pages int) int64 { return f.weights + f.scratch + int64
 // if all of the memory has room for those. Else it is an errTooLarge that says
 // what would fit.
 func (f footprint) fit(share, all int64) (pages int, err error) {
+	share -= share / 32 // what is computed beforehand is not exact
 	whole := f.batch * f.pages(f.shape.Context)
 	pages = int(min(max(0, share-f.bytes(0))/f.page, int64(whole)))
 	if pages = max(pages, f.least()); f.bytes(pages) > all {

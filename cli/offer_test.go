@@ -19,6 +19,7 @@ import (
 	"weft/internal/mapfile"
 	"weft/llm/registry"
 	"weft/model/llama"
+	"weft/model/nn"
 	"weft/model/zoo"
 )
 
@@ -280,6 +281,19 @@ func TestFootprint(t *testing.T) {
 	defer eng.Close()
 	if held := heldBytes(l.model); held > size.weights || held < size.weights*9/10 {
 		t.Errorf("weights take %d bytes, computed before were %d", held, size.weights)
+	}
+	for _, kind := range []string{"f32", "f16", "q8_0", "q4_0"} {
+		file := filepath.Join(dir, kind+".gguf")
+		weft(t, "export", name, "--gguf", file, "--type", kind)
+		g, err := loadModel(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nn.Freeze(g.model)
+		size, err := footprintOf(g, engineOptions{})
+		if held := heldBytes(g.model); err != nil || held > size.weights*9/8 || held < size.weights*4/5 { // rows of matrices as small as these fill no panel
+			t.Errorf("%s: weights take %d bytes, computed before were %d, %v", kind, held, size.weights, err)
+		}
 	}
 	if got := eng.Stats().PageBytes; int64(got) != size.page {
 		t.Errorf("a page takes %d bytes, computed before were %d", got, size.page)
