@@ -13,5 +13,6 @@
 //
 // Weights in blocks of integers (GemmInt) are multiplied as integers, exactly
 // inside a block; only the sums of blocks are float32, in ascending k. Those
-// products have the same bits in every tier, plain Go included.
+// products have the same bits in every tier, plain Go included. Weights of 16-bit
+// floats (GemmHalf) are widened in registers: the bits are those of their values.
 package kernel
