@@ -172,7 +172,7 @@ func (e *Engine) drafts(t *task, most, decodes int) int {
 		}
 		d.asked++
 	}
-	reading := float64(len(t.ids)-g.done-1) * float64(d.perRow) / float64(t.limit-len(t.ids))
+	reading := float64(len(t.ids)-g.done-1) * d.perRow.value / float64(t.limit-len(t.ids))
 	k := e.length(r, most, decodes, &d.cost, reading)
 	if g.trial > 0 {
 		g.trial--

@@ -110,8 +110,8 @@ const patience = 0.6
 // as long; when most of those who wait are prompts, most of the time is theirs.
 func (e *Engine) promptRows(others, prompts int) int {
 	budget := e.opts.Chunk - others
-	if plain := e.cost.at(float64(others)); others > 0 && plain > 0 && e.perRow > 0 && !e.opts.fullChunks {
-		budget = min(budget, int(patience*float64(prompts)*plain/float64(e.perRow)))
+	if plain := e.cost.at(float64(others)); others > 0 && plain > 0 && e.perRow.value > 0 && !e.opts.fullChunks {
+		budget = min(budget, int(patience*float64(prompts)*plain/e.perRow.value))
 	}
 	return max(1, budget)
 }
@@ -130,17 +130,20 @@ func (e *Engine) measure(others, prompts int, seconds float64) {
 }
 
 // mean is an average in which the newest count most; 0: nothing was measured.
-type mean float64
+type mean struct {
+	value float64
+	n     int // values taken in
+}
 
-// add takes in a value. One that is much larger than others was disturbed, and
-// one that is much smaller shows that they were.
+// add takes in a value. One that is much larger than others was disturbed; the
+// first ones were, if another is much smaller.
 func (m *mean) add(x float64) {
-	const newest = 0.2
-	if *m == 0 || 3*x < float64(*m) {
-		*m = mean(x)
+	const newest, first = 0.2, 3
+	if m.n++; m.n == 1 || m.n <= first && 3*x < m.value {
+		m.value = x
 		return
 	}
-	*m += newest * (mean(min(x, 3*float64(*m))) - *m)
+	m.value += newest * (min(x, 3*m.value) - m.value)
 }
 
 // line fits the seconds of passes, a + b*rows, to the newest of them.
