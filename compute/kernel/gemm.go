@@ -96,8 +96,9 @@ func runGemm(p *par.Pool, x gemmCall) {
 	gemmPool.Put(g)
 }
 
-// tileArgs are the operands of a micro-kernel call, at most tileRows rows and
-// the tier's width of columns; strides are in floats.
+// tileArgs are the operands of a micro-kernel call, at most tileRows rows, or as
+// many as there are if the tier is tall, and the tier's width of columns; strides
+// are in floats.
 type tileArgs struct {
 	rows, cols, k int
 	a             *float32

@@ -10,15 +10,18 @@ func tile(t tier, x *tileArgs) {
 	case avx512:
 		tile512(x.rows, x.k, x.a, 4*x.rs, 4*x.cs, x.b, 4*x.bs, x.c, 4*x.ldc, uint32(uint64(1)<<x.cols-1), x.add, x.ahead, ceilDiv(x.fetch, x.k))
 	case avx2:
-		tile2(x.rows, x.k, x.a, 4*x.rs, 4*x.cs, x.b, 4*x.bs, x.c, 4*x.ldc, &laneMask[widthAVX2-x.cols], x.cols == widthAVX2, x.add, x.ahead, ceilDiv(x.fetch, 2*x.k))
+		tile2(x.rows, x.k, x.a, 4*x.rs, 4*x.cs, x.b, 4*x.bs, x.c, 4*x.ldc, &laneMask[widthAVX2-x.cols], x.cols == widthAVX2, x.add, x.ahead, ceilDiv(x.fetch, ceilDiv(x.rows, rowsAVX2)*x.k))
 	default:
 		tileGeneric(x)
 	}
 }
 
-// widthAVX2 is the columns of the AVX2 micro-kernel, which goes through the
-// rows six at a time.
-const widthAVX2 = tileCols / 2
+// The AVX2 micro-kernel has half the columns and goes through any number of rows,
+// six at a time.
+const (
+	widthAVX2 = tileCols / 2
+	rowsAVX2  = 6
+)
 
 // laneMask[widthAVX2-n:] is a mask of n columns.
 var laneMask = [2 * widthAVX2]int32{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
@@ -31,7 +34,7 @@ const packDepth = 2048
 // packStrip writes dst[k][width] from the lanes of src. Lanes from count on are
 // padding that nobody looks at.
 func packStrip(t tier, dst []float32, width int, src lanes, count, k int) {
-	if t == generic || k < 8 || src.unit == 1 && count < width {
+	if t == generic || k < 8 {
 		packGeneric(dst, width, src, count, k)
 		return
 	}
@@ -41,18 +44,14 @@ func packStrip(t tier, dst []float32, width int, src lanes, count, k int) {
 	}
 }
 
-// packPart packs full lanes that lie side by side, or lanes that lie along k:
-// those are transposed, eight or four at a time, with the last one again where
-// lanes are missing. It is not inlined, for the reason given at runTile.
+// packPart packs lanes that lie side by side, or lanes that lie along k: those
+// are transposed, eight or four at a time, with the last one again where lanes
+// are missing. It is not inlined, for the reason given at runTile.
 //
 //go:noinline
 func packPart(dst []float32, width int, src lanes, count, k int) {
-	switch {
-	case src.unit == 1 && width == tileRows:
-		copy12(&dst[0], &src.data[0], 4*src.along, k)
-		return
-	case src.unit == 1:
-		copy32(&dst[0], &src.data[0], 4*src.along, k)
+	if src.unit == 1 {
+		copyLanes(dst, width, src, count, k)
 		return
 	}
 	lane := func(i int) *float32 { return &src.data[min(i, count-1)*src.unit] }
@@ -66,6 +65,25 @@ func packPart(dst []float32, width int, src lanes, count, k int) {
 	}
 	if done := 8 * n; done < k {
 		packGeneric(dst[done*width:], width, lanes{src.data[done:], src.unit, src.along}, count, k-done)
+	}
+}
+
+// copyLanes packs lanes that lie side by side. Where some are missing, what
+// comes behind the others in the data is the padding.
+func copyLanes(dst []float32, width int, src lanes, count, k int) {
+	n := k
+	if count < width {
+		n = max(0, min(k, (len(src.data)-width+src.along)/src.along))
+	}
+	switch {
+	case n == 0:
+	case width == tileRows:
+		copy12(&dst[0], &src.data[0], 4*src.along, n)
+	default:
+		copy32(&dst[0], &src.data[0], 4*src.along, n)
+	}
+	if n < k {
+		packGeneric(dst[n*width:], width, lanes{src.data[n*src.along:], 1, src.along}, count, k-n)
 	}
 }
 

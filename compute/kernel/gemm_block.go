@@ -27,19 +27,20 @@ const (
 // shape is how a tier goes through a block, so that of each step of k the
 // slivers, the panel at hand and the next one stay in L2.
 type shape struct {
-	rows, cols int // most slivers and panels of a block
-	width      int // columns of a micro-kernel call: tileCols or half of it
-	strided    int // most floats of an operand that is read in place across its rows
+	rows, cols int  // most slivers and panels of a block
+	width      int  // columns of a micro-kernel call: tileCols or half of it
+	strided    int  // most floats of an operand that is read in place across its rows
+	tall       bool // a call takes any number of rows that are evenly spaced
 }
 
 // shapeOf: at blockK ten slivers are 240 KiB, for the 1 MiB of L2 or more that
 // processors with AVX-512 have; the others have half of that or less. Read in
 // place, a panel spreads over few sets of L1, and over a page each few steps of
 // k: wide tiles stream it from L2 anyway, and packing wins from 2 MiB on; half
-// tiles read it again from L1, and packing wins from 64 KiB on.
+// tiles read it again from L1, and packing wins from 32 KiB on.
 func shapeOf(t tier) shape {
 	if t == avx2 {
-		return shape{rows: 5, cols: 8, width: tileCols / 2, strided: 1 << 14}
+		return shape{rows: 5, cols: 8, width: tileCols / 2, strided: 1 << 13, tall: true}
 	}
 	return shape{rows: 10, cols: 4, width: tileCols, strided: 1 << 19}
 }
@@ -238,19 +239,23 @@ func (g *gemm) multiplyBlock(i int) {
 	s0, p0 := i/g.across*g.rows, i%g.across*g.cols
 	s1, p1 := min(s0+g.rows, ceilDiv(g.rm, tileRows)), min(p0+g.cols, ceilDiv(g.rn, tileCols))
 	x := tileArgs{rs: g.strA.unit, cs: g.strA.along, bs: g.strB.along, ldc: g.ldc}
+	tall := 1 // slivers of a call
+	if g.directA && g.shape.tall {
+		tall = s1 - s0
+	}
 	for k0 := 0; k0 < g.rk; k0 += g.deep {
 		x.k, x.add = min(g.deep, g.rk-k0), g.radd || k0 > 0
 		for p := p0; p < p1; p++ {
 			panel, cols := g.strB.at(p, k0), min(tileCols, g.rn-p*tileCols)
 			x.ahead, x.fetch = address(panel), 0
 			if next, k := g.next(p, p0, p1, k0); k > 0 && s1-s0 > 1 {
-				calls := (s1 - s0) * ceilDiv(cols, g.shape.width)
+				calls := ceilDiv(s1-s0, tall) * ceilDiv(cols, g.shape.width)
 				x.ahead, x.fetch = address(next), roundUp(4*tileCols*k/calls, 64)
 			}
 			for j := 0; j < cols; j += g.shape.width {
 				x.cols, x.b = min(g.shape.width, cols-j), offset(panel, j)
-				for s := s0; s < s1; s++ {
-					x.rows, x.a = min(tileRows, g.rm-s*tileRows), g.strA.at(s, k0)
+				for s := s0; s < s1; s += tall {
+					x.rows, x.a = min(tall*tileRows, g.rm-s*tileRows), g.strA.at(s, k0)
 					x.c = &g.rc[s*tileRows*g.ldc+p*tileCols+j]
 					runTile(g.tier, &x)
 					x.ahead += uintptr(x.fetch)
