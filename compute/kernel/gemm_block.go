@@ -94,6 +94,10 @@ type gemm struct {
 	across         int // blocks side by side
 	deep           int // k of a micro-kernel call
 
+	// In a group.
+	blocks int  // of the round
+	tail   bool // adds to the c of the product before, block by block
+
 	pack, multiply func(chunk int)
 }
 
@@ -124,7 +128,11 @@ func (g *gemm) run(p *par.Pool, x gemmCall) {
 		}
 	}
 	putScratch(buf)
-	// Hold on to no memory.
+	g.forget()
+}
+
+// forget holds on to no memory.
+func (g *gemm) forget() {
 	*g = gemm{tier: g.tier, shape: g.shape, inPlace: g.inPlace, pack: g.pack, multiply: g.multiply}
 }
 
@@ -186,10 +194,13 @@ func (g *gemm) takeB(k, j int) {
 func (g *gemm) round(p *par.Pool) {
 	if n := g.packsA + g.packsB; n > 0 {
 		g.group = ceilDiv(n, 8*p.Size())
-		p.Run(ceilDiv(g.packsA, g.group)+ceilDiv(g.packsB, g.group), g.pack)
+		p.Run(g.packs(), g.pack)
 	}
 	p.Run(g.split(p.Size()), g.multiply)
 }
+
+// packs is the number of chunks to pack.
+func (g *gemm) packs() int { return ceilDiv(g.packsA, g.group) + ceilDiv(g.packsB, g.group) }
 
 // packChunk packs a group of slivers of a or of panels of b.
 func (g *gemm) packChunk(i int) {

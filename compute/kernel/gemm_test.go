@@ -345,3 +345,39 @@ func FuzzGemm(f *testing.F) {
 		}
 	})
 }
+
+// A group gives each product the bits that it has alone, packed or not, with
+// operands in common, sums in one c, and products too large for one round.
+func TestGemmAll(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	p := par.New(2)
+	defer p.Close()
+	for _, s := range [][3]int{{768, 128, 128}, {40, 96, 352}, {7, 5, 3}, {130, 70, 1100}, {3000, 40, 1500}} {
+		m, n, k := s[0], s[1], s[2]
+		for kind := range 4 {
+			var all []Product
+			var want [][]float32
+			b := random(r, k, n, kind&2 > 0)
+			for i := range 4 {
+				c := random(r, m, n, false)
+				x := Product{C: c.Data, LDC: c.Stride, A: random(r, m, k, kind&1 > 0), B: b, M: m, N: n, K: k, Add: i%2 > 0}
+				y := append([]float32(nil), x.C...)
+				if i == 3 { // adds to the one before, with a smaller k
+					x.C, x.LDC, x.K, y = all[2].C, all[2].LDC, (k+1)/2, want[2]
+				}
+				Gemm(nil, y, x.LDC, x.A, x.B, m, n, x.K, x.Add)
+				all, want = append(all, x), append(want, y)
+			}
+			GemmAll(p, all...)
+			for i, x := range all {
+				for at, got := range x.C {
+					if !equalBits(got, want[i][at]) {
+						t.Fatalf("%v kind %d, product %d: c[%d] = %v, want %v", s, kind, i, at, got, want[i][at])
+					}
+				}
+			}
+		}
+	}
+	GemmAll(p)
+	GemmAll(p, Product{})
+}

@@ -154,7 +154,9 @@ func (m *Llama) block(p *op.Pass, i int, h *tensor.Tensor) *tensor.Tensor {
 // qkv are queries, keys and values of x, from three matrices or from one.
 func (b *Block) qkv(p *op.Pass, x *tensor.Tensor, n kernel.Heads) (q, k, v *tensor.Tensor) {
 	if b.QKV == nil {
-		return b.Q.Apply(p, x), b.K.Apply(p, x), b.V.Apply(p, x)
+		var y [3]*tensor.Tensor
+		nn.ApplyAll(p, y[:], x, b.Q, b.K, b.V)
+		return y[0], y[1], y[2]
 	}
 	all, qs, ks := b.QKV.Apply(p, x), n.Q*n.Dim, n.KV*n.Dim
 	return p.Columns(all, 0, qs), p.Columns(all, qs, ks), p.Columns(all, qs+ks, ks)
@@ -163,7 +165,9 @@ func (b *Block) qkv(p *op.Pass, x *tensor.Tensor, n kernel.Heads) (q, k, v *tens
 // gateUp are both inputs of SwiGLU, from two matrices or from one.
 func (b *Block) gateUp(p *op.Pass, x *tensor.Tensor) (gate, up *tensor.Tensor) {
 	if b.GateUp == nil {
-		return b.Gate.Apply(p, x), b.Up.Apply(p, x)
+		var y [2]*tensor.Tensor
+		nn.ApplyAll(p, y[:], x, b.Gate, b.Up)
+		return y[0], y[1]
 	}
 	both := b.GateUp.Apply(p, x)
 	return p.Columns(both, 0, both.Cols/2), p.Columns(both, both.Cols/2, both.Cols/2)

@@ -50,6 +50,39 @@ func (d *Dense) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
 	return y
 }
 
+// ApplyAll sets ys to what Apply of each matrix returns for the same rows x. Plain
+// matrices in training share their work.
+func ApplyAll(p *op.Pass, ys []*tensor.Tensor, x *tensor.Tensor, ls ...Linear) {
+	if !p.Record || !trained(ls) {
+		for i, l := range ls {
+			ys[i] = l.Apply(p, x)
+		}
+		return
+	}
+	ws := make([]*tensor.Tensor, len(ls))
+	for i, l := range ls {
+		d := l.(*Dense)
+		d.Thaw() // the weight is about to change
+		ws[i] = d.W.Value
+	}
+	p.Linears(ys, x, ws)
+	for i, l := range ls {
+		if bias := l.(*Dense).Bias; bias != nil {
+			ys[i] = p.Bias(ys[i], bias.Value)
+		}
+	}
+}
+
+// trained says whether all are plain matrices under training.
+func trained(ls []Linear) bool {
+	for _, l := range ls {
+		if d, ok := l.(*Dense); !ok || d.W.AtRest != nil || d.W.Value.Grad == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // Freeze packs the weight for the kernel: the same bits, less work per pass.
 // Whoever then changes W without a recording pass calls Thaw. A weight at rest
 // stays as it is.
