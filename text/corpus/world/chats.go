@@ -3,6 +3,7 @@ package world
 import (
 	"fmt"
 	"iter"
+	"strings"
 
 	"weft/chat"
 )
@@ -201,8 +202,13 @@ func (w *World) aboutOne(r *rng, n int) Item {
 // aboutPassage asks a passage several questions, of which the last is of the
 // task: answered in the text or not.
 func (w *World) aboutPassage(r *rng, task Task, n int) Item {
-	level := 1 + r.IntN(3)
+	level := one(r, 1, 2, 3, 3, 4)
 	p := w.passage(r, Train, level)
+	if r.chance(15) {
+		t := &teller{r: r}
+		t.list(p)
+		p.text = strings.TrimSpace(string(t.out))
+	}
 	it := Item{Level: level}
 	for i := range n {
 		said := r.chance(60)

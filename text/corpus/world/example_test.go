@@ -16,8 +16,8 @@ func Example() {
 		fmt.Println(item.Label.Kind, item.Label.Accept)
 	}
 	// Output:
-	// user: Silanbar Jorenten trusts his best friend Jasper Nalaton with everything and is employed at the Busy Lobster.
-	// The question: Could you say who the best friend of Silanbar Jorenten is?
-	// assistant: Silanbar Jorenten's best friend is Jasper Nalaton.
-	// answer [Jasper Nalaton]
+	// user: Here is something to read: These are some things that I know. The Busy Pineapple is located in Norinlin Row. The shop is a clock shop with a good name.
+	// Now the question: Can you name the line of business of the Busy Pineapple?
+	// assistant: The Busy Pineapple is a clock shop.
+	// answer [clock shop]
 }

@@ -12,7 +12,7 @@ import (
 // made up, so that only the passage can be the source.
 func (w *World) strangerName(r *rng, split Split, she bool) (first, last string) {
 	from := strangers[btoi(split == Held)]
-	first, last = pick(r, choose2(she, from.she, from.he)), pick(r, from.last)
+	first, last = pick(r, choose(she, from.she, from.he)), pick(r, from.last)
 	if r.chance(w.often(50)) {
 		first = w.madeUp(r, split)
 	}
@@ -38,13 +38,6 @@ func (w *World) madeUp(r *rng, split Split) string {
 		return coined(r, split)
 	}
 	return invented(r, split)
-}
-
-func choose2[T any](yes bool, a, b T) T {
-	if yes {
-		return a
-	}
-	return b
 }
 
 // invented makes a name of syllables that belongs to the split.
@@ -220,10 +213,9 @@ func (p *passage) says(f *fact) bool {
 }
 
 // passage writes about strangers: level 1 is a fact or two, level 2 several of
-// one entity, level 3 the same attributes of two or three entities.
+// one entity, level 3 the same attributes of two or three entities, level 4 one
+// attribute of many, for readings only.
 func (w *World) passage(r *rng, split Split, level int) *passage {
-	class := one(r, "person", "person", "person", "shop", "shop", "trip", "place")
-	p := &passage{}
 	count, each := 1, r.between(1, 2)
 	switch level {
 	case 2:
@@ -231,14 +223,28 @@ func (w *World) passage(r *rng, split Split, level int) *passage {
 	case 3:
 		count = r.between(2, 3)
 		each = 5 - count
+	case 4:
+		count, each = r.between(4, 7), 1
 	}
+	p := w.gather(r, split, count, each)
+	t := &teller{r: r, split: split}
+	t.line("open.passage")
+	t.tell(p.stated)
+	p.text = strings.TrimSpace(string(t.out))
+	return p
+}
+
+// gather draws strangers of one class with the same attributes of each, so that
+// the wrong one is near at hand.
+func (w *World) gather(r *rng, split Split, count, each int) *passage {
+	class := one(r, "person", "person", "person", "shop", "shop", "trip", "place")
+	p := &passage{}
 	var names []string
 	for range count {
 		e := w.unmet(r, split, class, names)
 		names = append(names, e.name)
 		p.entities = append(p.entities, e)
 	}
-	// The same attributes of each, so that the wrong one is near at hand.
 	order := r.perm(len(p.entities[0].facts))
 	order = order[:min(each, len(order))]
 	for _, e := range p.entities {
@@ -248,10 +254,6 @@ func (w *World) passage(r *rng, split Split, level int) *passage {
 			p.stated = append(p.stated, e.facts[k])
 		}
 	}
-	t := &teller{r: r, split: split}
-	t.line("open.passage")
-	t.tell(p.stated)
-	p.text = strings.TrimSpace(string(t.out))
 	return p
 }
 
@@ -327,7 +329,13 @@ func (w *World) unsaid(r *rng, p *passage, split Split) *fact {
 	for _, g := range p.stated {
 		names = append(names, g.value)
 	}
-	return pick(r, w.unmet(r, split, p.entities[0].class, names).facts)
+	other := w.unmet(r, split, p.entities[0].class, names)
+	if w.drill && r.chance(50) { // only the name tells that it is not there
+		if f := other.has(pick(r, p.stated).attribute()); f != nil {
+			return f
+		}
+	}
+	return pick(r, other.facts)
 }
 
 // notSaid is the answer that a passage does not say a fact.

@@ -21,18 +21,18 @@ const (
 // skillSpecs are the tasks of skill.
 func skillSpecs() []spec {
 	return []spec{
-		{Addition, makeSum(plus), 100, true},
+		{Addition, makeSum(plus), 120, true},
 		{Subtraction, makeSum(minus), 20, true},
 		{Multiplication, makeSum(times), 20, true},
 		{Division, makeSum(over), 10, true},
 		{AdditionDirect, makeAdditionDirect, 10, true},
 		{Units, makeUnits, 20, true},
 		{WordProblem, makeWordProblem, 30, true},
-		{UseTool, makeTool, 170, false},
-		{ToolAnswer, makeToolAnswer, 60, false},
-		{NoTool, makeNoTool, 60, false},
+		{UseTool, makeTool, 130, false},
+		{ToolAnswer, makeToolAnswer, 40, false},
+		{NoTool, makeNoTool, 50, false},
 		{Refusal, makeRefusal, 70, true},
-		{Lookalike, makeLookalike, 90, true},
+		{Lookalike, makeLookalike, 80, true},
 		{Smalltalk, makeSmalltalk, 50, true},
 	}
 }

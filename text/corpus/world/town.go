@@ -143,7 +143,7 @@ type event struct {
 	entity *entity
 }
 
-func choose(yes bool, a, b string) string {
+func choose[T any](yes bool, a, b T) T {
 	if yes {
 		return a
 	}

