@@ -140,7 +140,8 @@ type readCloser struct{ *bytes.Buffer }
 
 func (readCloser) Close() error { return nil }
 
-// cutter passes so many bytes on and then hangs up.
+// cutter passes so many bytes on and then hangs up, when the browser has had time
+// to read them: a stream that fails forgets what nobody has read of it.
 type cutter struct {
 	http.ResponseWriter
 	left int
@@ -151,6 +152,7 @@ func (c *cutter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (c *cutter) Write(b []byte) (int, error) {
 	if c.left -= len(b); c.left < 0 {
+		time.Sleep(2 * time.Second)
 		conn, _, err := http.NewResponseController(c.ResponseWriter).Hijack()
 		if err == nil {
 			conn.Close()
