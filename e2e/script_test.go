@@ -146,7 +146,7 @@ func (s *script) think(ctx context.Context, yield func(chat.Delta, error) bool) 
 		case <-ctx.Done():
 			yield(chat.Delta{}, ctx.Err())
 			return false
-		case <-time.After(30 * time.Millisecond):
+		case <-time.After(300 * time.Millisecond): // for a browser on a busy machine to see it thinking
 		}
 		if !yield(chat.Delta{Reasoning: word}, nil) {
 			return false
