@@ -193,7 +193,7 @@ func TestUnloadGivesMemoryBack(t *testing.T) {
 			}
 			continue
 		}
-		if grown := after - min(before, first); grown > need/4 {
+		if grown := after - min(before, first); grown > need/2 { // weights that stay are all of need
 			t.Errorf("round %d: %d bytes are resident after the unload, %d before the load, %d after the first: weights take %d", round, after, before, first, need)
 		}
 	}
