@@ -76,9 +76,8 @@ func (p *Pass) store(layer int, k, v *tensor.Tensor, h kernel.Heads) {
 			if p.KV == nil {
 				pos = 0
 			}
-			for r := max(from, s.Row); r < min(to, s.Row+s.Len); r++ {
-				at := pos + r - s.Row
-				p.blocks[i][at/kernel.BlockLen].Store(at%kernel.BlockLen, k.Row(r), v.Row(r), h)
+			if r, end := max(from, s.Row), min(to, s.Row+s.Len); r < end {
+				kernel.StoreRows(p.blocks[i], pos+r-s.Row, k.Data[r*k.Cols:], v.Data[r*v.Cols:], end-r, h)
 			}
 		}
 	})
