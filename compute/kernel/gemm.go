@@ -82,18 +82,24 @@ func GemmPacked(p *par.Pool, c []float32, ldc int, a Matrix, b *Packed, m int, a
 func runGemm(p *par.Pool, x gemmCall) {
 	Matrix{Data: x.c, Stride: x.ldc}.check("c", x.m, x.n)
 	x.a.check("a", x.m, x.k)
-	if x.m <= 0 || x.n <= 0 {
-		return
-	}
-	if x.k <= 0 {
-		for i := 0; i < x.m && !x.add; i++ {
-			clear(x.c[i*x.ldc:][:x.n])
-		}
+	if x.add && x.k <= 0 || empty(x.c, x.ldc, x.m, x.n, x.k) {
 		return
 	}
 	g := gemmPool.Get().(*gemm)
 	g.run(p, x)
 	gemmPool.Put(g)
+}
+
+// empty reports whether there is nothing to multiply. A c [m, n] that sums over
+// no k is then zero.
+func empty(c []float32, ldc, m, n, k int) bool {
+	if m <= 0 || n <= 0 {
+		return true
+	}
+	for i := 0; i < m && k <= 0; i++ {
+		clear(c[i*ldc:][:n])
+	}
+	return k <= 0
 }
 
 // tileArgs are the operands of a micro-kernel call, at most tileRows rows, or as

@@ -130,13 +130,7 @@ func GemmHalf(p *par.Pool, c []float32, ldc int, a Matrix, b *PackedHalf, m int)
 	if a.T {
 		panic("kernel: a transposed left side beside 16-bit floats: its rows are read in order")
 	}
-	if m <= 0 || b.N <= 0 {
-		return
-	}
-	if b.K <= 0 {
-		for i := range m {
-			clear(c[i*ldc:][:b.N])
-		}
+	if empty(c, ldc, m, b.N, b.K) {
 		return
 	}
 	g := halfPool.Get().(*halfGemm)

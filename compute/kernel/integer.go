@@ -55,13 +55,7 @@ func GemmInt(p *par.Pool, c []float32, ldc int, a Matrix, b *PackedInt, m int) {
 	if a.T {
 		panic("kernel: a transposed left side beside integer weights: its rows are rounded where they lie")
 	}
-	if m <= 0 || b.N <= 0 {
-		return
-	}
-	if b.K <= 0 {
-		for i := range m {
-			clear(c[i*ldc:][:b.N])
-		}
+	if empty(c, ldc, m, b.N, b.K) {
 		return
 	}
 	g := intPool.Get().(*intGemm)
