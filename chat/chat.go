@@ -128,10 +128,10 @@ type Times struct {
 // Usage counts tokens. A sampled end mark counts as a completion token although
 // no text stands for it.
 type Usage struct {
-	PromptTokens     int
-	CachedTokens     int // of the prompt, found in the cache
-	CompletionTokens int
-	ReasoningTokens  int // of the completion, the marks around the reasoning included
+	PromptTokens     int `json:"prompt_tokens"`
+	CachedTokens     int `json:"cached_tokens"` // of the prompt, found in the cache
+	CompletionTokens int `json:"completion_tokens"`
+	ReasoningTokens  int `json:"reasoning_tokens"` // of the completion, the marks around the reasoning included
 }
 
 // Model generates. Cancelling ctx frees everything the generation held. The
