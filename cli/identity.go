@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"sync"
 
 	"weft/chat"
 	"weft/compute/kernel"
-	"weft/model/zoo"
 )
 
 // identity finds out what a loaded model is, for manifests: once, when it is
@@ -29,7 +26,7 @@ func (l *loaded) identity(o engineOptions) func() (chat.Identity, error) {
 		if err != nil {
 			return id, err
 		}
-		sum, err := weightsHash(&loaded{files: files})
+		sum, err := filesHash(files, weightPatterns)
 		if err != nil {
 			return id, err
 		}
@@ -39,27 +36,6 @@ func (l *loaded) identity(o engineOptions) func() (chat.Identity, error) {
 		id.Weights = sum
 		return id, nil
 	})
-}
-
-// weightsHash is a hash of the files that decide the weights: of a GGUF all of it.
-func weightsHash(l *loaded) (string, error) {
-	sum := sha256.New()
-	if g, ok := l.files.(*zoo.GGUF); ok {
-		_, err := g.WriteTo(sum)
-		return hex.EncodeToString(sum.Sum(nil)), err
-	}
-	names, err := weightFiles(l.files)
-	if err != nil {
-		return "", err
-	}
-	for _, name := range names {
-		one, err := fileHash(l.files, name)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(sum, "%s  %s\n", one, name)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // engineVersion names this build.

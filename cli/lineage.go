@@ -21,25 +21,45 @@ import (
 
 // id is a hash of the files that decide what the model says.
 func (l *loaded) id() (string, error) {
+	return filesHash(l.files, slices.Concat(weightPatterns, []string{"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}))
+}
+
+// weightPatterns are the files of a folder that decide its weights.
+var weightPatterns = []string{zoo.ConfigFile, "*.safetensors"}
+
+// filesHash is a hash of the files of a folder that the patterns name, in that
+// order; of a GGUF, which is one file, it is its own.
+func filesHash(files fs.FS, patterns []string) (string, error) {
 	sum := sha256.New()
-	if g, ok := l.files.(*zoo.GGUF); ok { // all in one
+	if g, ok := files.(*zoo.GGUF); ok {
 		_, err := g.WriteTo(sum)
 		return hex.EncodeToString(sum.Sum(nil)), err
 	}
-	for _, pattern := range []string{"config.json", "*.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"} {
-		names, err := fs.Glob(l.files, pattern)
+	names, err := globAll(files, patterns)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		one, err := fileHash(files, name)
 		if err != nil {
 			return "", err
 		}
-		for _, name := range names {
-			one, err := fileHash(l.files, name)
-			if err != nil {
-				return "", err
-			}
-			fmt.Fprintf(sum, "%s  %s\n", one, name)
-		}
+		fmt.Fprintf(sum, "%s  %s\n", one, name)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// globAll lists the files that patterns name, those of each in order.
+func globAll(files fs.FS, patterns []string) (names []string, err error) {
+	for _, pattern := range patterns {
+		found, err := fs.Glob(files, pattern)
+		if err != nil {
+			return nil, err
+		}
+		slices.Sort(found)
+		names = append(names, found...)
+	}
+	return names, nil
 }
 
 // fileHash is a file's SHA-256 in hexadecimal.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"weft/compute/kernel"
@@ -207,7 +206,7 @@ func fileBytes(files fs.FS) (n int64) {
 	if g, ok := files.(*zoo.GGUF); ok {
 		return g.Bytes()
 	}
-	names, _ := weightFiles(files)
+	names, _ := globAll(files, weightPatterns)
 	for _, name := range names {
 		if st, err := fs.Stat(files, name); err == nil {
 			n += st.Size()
@@ -220,7 +219,7 @@ func fileBytes(files fs.FS) (n int64) {
 // size and time, to see whether they have changed.
 func describeFiles(files fs.FS) (string, error) {
 	var all []string
-	names, err := weightFiles(files)
+	names, err := globAll(files, weightPatterns)
 	if err != nil {
 		return "", err
 	}
@@ -232,17 +231,4 @@ func describeFiles(files fs.FS) (string, error) {
 		all = append(all, fmt.Sprint(name, st.Size(), st.ModTime().UnixNano()))
 	}
 	return strings.Join(all, "\n"), nil
-}
-
-// weightFiles are the files that decide the weights, in order.
-func weightFiles(files fs.FS) (names []string, err error) {
-	for _, pattern := range []string{zoo.ConfigFile, "*.safetensors"} {
-		found, err := fs.Glob(files, pattern)
-		if err != nil {
-			return nil, err
-		}
-		slices.Sort(found)
-		names = append(names, found...)
-	}
-	return names, nil
 }

@@ -353,7 +353,7 @@ func TestIdentity(t *testing.T) {
 	if again, err := early(); err != nil || again != id {
 		t.Errorf("what was found before stays: got %+v, %v", again, err)
 	}
-	other, err := weightsHash(&loaded{files: mapfile.Dir(name)})
+	other, err := filesHash(mapfile.Dir(name), weightPatterns)
 	if err != nil || other == id.Weights {
 		t.Errorf("the hash of changed files is %s, %v", other, err)
 	}
