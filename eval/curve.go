@@ -2,6 +2,7 @@ package eval
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,7 +32,7 @@ func Curve(reports []Report) ([]byte, error) {
 		return nil, errors.New("eval: draw the curve: there are no reports")
 	}
 	reports = slices.Clone(reports)
-	slices.SortStableFunc(reports, func(a, b Report) int { return int(min(1, max(-1, a.Model.Trained-b.Model.Trained))) })
+	slices.SortStableFunc(reports, func(a, b Report) int { return cmp.Compare(a.Model.Trained, b.Model.Trained) })
 	var tasks []world.Task
 	lines := map[world.Task]*points{}
 	for _, r := range reports {

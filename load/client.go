@@ -176,7 +176,7 @@ func (s *Sample) follow(ctx context.Context, body io.Reader, now func() time.Dur
 	lines.Buffer(make([]byte, 0, 16<<10), maxEvent)
 	var last time.Duration
 	pieces, done := 0, false
-	for lines.Scan() && !done {
+	for lines.Scan() {
 		data, ok := strings.CutPrefix(lines.Text(), "data:")
 		if !ok {
 			continue // an empty line, a comment, a field that we do not need
