@@ -20,17 +20,6 @@ func (w *World) Docs(size int) iter.Seq2[corpus.Doc, error] {
 	}
 }
 
-// Conversations is Chats as a trainer reads them. It can be read again.
-func (w *World) Conversations(n int) iter.Seq2[corpus.Chat, error] {
-	return func(yield func(corpus.Chat, error) bool) {
-		for it := range w.Chats(n) {
-			if !yield(corpus.Chat{Tools: it.Tools, Messages: it.Messages, Source: it.ID}, nil) {
-				return
-			}
-		}
-	}
-}
-
 // Text is Corpus as the content of a file, corpus.Separator after each document.
 func (w *World) Text(size int) string {
 	var b strings.Builder
