@@ -60,6 +60,7 @@ func kvTypeFlag(c *cobra.Command, t *kernel.KVType) {
 
 // load prepares what the options name for a model.
 func (o *engineOptions) load(l *loaded) error {
+	o.Warn = func(err error) { slog.Warn(err.Error()) }
 	if err := o.loadDraft(l); err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (o *engineOptions) load(l *loaded) error {
 	if err != nil {
 		return fmt.Errorf("--prefix-dir: %w", err)
 	}
-	o.PrefixDisk = kv.DiskOptions{Dir: o.prefixes, Key: key, Bytes: int64(o.prefixMB) << 20, Warn: func(err error) { slog.Warn(err.Error()) }}
+	o.PrefixDisk = kv.DiskOptions{Dir: o.prefixes, Key: key, Bytes: int64(o.prefixMB) << 20, Warn: o.Warn}
 	return nil
 }
 

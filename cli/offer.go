@@ -151,6 +151,7 @@ func addStats(now, past engine.Stats) engine.Stats {
 	now.Drafts += past.Drafts
 	now.Drafted += past.Drafted
 	now.Accepted += past.Accepted
+	now.DraftFailures += past.DraftFailures
 	now.Batch.Add(past.Batch)
 	return now
 }

@@ -275,7 +275,7 @@ func engineStats(s engine.Stats) server.Stats {
 		Running: s.Running, Waiting: s.Queued + s.Preempted,
 		PagesFree: s.PagesFree, PagesUsed: s.PagesUsed, PagesCached: s.PagesCached, PagesTotal: s.PagesTotal,
 		Preemptions: s.Preemptions, PrefixQueries: s.PrefixQueries, PrefixHits: s.PrefixHits,
-		PrefixLoaded: s.PrefixLoaded, Drafts: s.Drafts, Drafted: s.Drafted, Accepted: s.Accepted,
+		PrefixLoaded: s.PrefixLoaded, Drafts: s.Drafts, Drafted: s.Drafted, Accepted: s.Accepted, DraftFailures: s.DraftFailures,
 		PageLen: s.PageLen, PageBytes: s.PageBytes, CacheType: s.KVType.String(), Batch: server.Histogram(s.Batch),
 		LoRA: loraStats(s),
 	}

@@ -97,6 +97,8 @@ func (c *engineCollector) counts() {
 		"weft_spec_decode_draft_tokens_total", "vllm:spec_decode_num_draft_tokens_total")
 	c.add(count, "Guessed tokens that were right.", func(s Stats) float64 { return float64(s.Accepted) },
 		"weft_spec_decode_accepted_tokens_total", "vllm:spec_decode_num_accepted_tokens_total")
+	c.add(count, "Passes in which the draft model failed; the log has the reason.", func(s Stats) float64 { return float64(s.DraftFailures) },
+		"weft_spec_decode_draft_failures_total")
 }
 
 // memory says which models are in it.

@@ -16,7 +16,7 @@ import (
 func loadedServer(t *testing.T) *Server {
 	stats := func() Stats {
 		return Stats{Running: 2, Waiting: 3, PagesFree: 5, PagesUsed: 2, PagesCached: 1, PagesTotal: 8, Preemptions: 1, PrefixQueries: 90, PrefixHits: 64,
-			Drafts: 5, Drafted: 20, Accepted: 12, PrefixLoaded: 7, PageLen: 16, PageBytes: 4096, CacheType: "f16", PrefixCache: true,
+			Drafts: 5, Drafted: 20, Accepted: 12, DraftFailures: 2, PrefixLoaded: 7, PageLen: 16, PageBytes: 4096, CacheType: "f16", PrefixCache: true,
 			Batch: Histogram{Bounds: []float64{1, 8}, Counts: []uint64{4, 2, 1}, Sum: 40}, LoRA: &LoRA{Max: 4, Running: []string{"a", "b"}}}
 	}
 	busy := &fakeModel{busy: true}
@@ -72,6 +72,7 @@ func TestMetrics(t *testing.T) {
 		`weft_prefix_cache_loaded_pages_total{model_name="tiny"} 7`,
 		`vllm:spec_decode_num_draft_tokens_total` + tiny + ` 20`,
 		`vllm:spec_decode_num_accepted_tokens_total` + tiny + ` 12`,
+		`weft_spec_decode_draft_failures_total{model_name="tiny"} 2`,
 		`vllm:kv_cache_usage_perc` + tiny + ` 0.25`,
 		`vllm:gpu_cache_usage_perc` + tiny + ` 0.25`,
 		`vllm:num_requests_running` + tiny + ` 2`,

@@ -76,6 +76,7 @@ type Stats struct {
 	Drafts        uint64    // passes of a sequence with guessed tokens (speculation)
 	Drafted       uint64    // tokens guessed
 	Accepted      uint64    // of them, right
+	DraftFailures uint64    // passes in which the model that guesses failed
 }
 
 // Histogram counts values in buckets.

@@ -65,7 +65,8 @@ type drafter struct {
 	rows   []int
 	logits *tensor.Tensor
 	work   []sample.Scratch
-	bad    []bool // per live task: nothing to draw from
+	bad    []bool   // per live task: nothing to draw from
+	causes []string // of failures that were told
 	drawFn func(int)
 }
 
@@ -109,10 +110,9 @@ func (e *Engine) propose() {
 		}
 	}
 	if e.drafter != nil && len(e.drafter.live) > 0 {
-		failures := e.drafter.run(e.opts)
-		e.mu.Lock()
-		e.stats.DraftFailures += failures
-		e.mu.Unlock()
+		if err := e.drafter.run(e.opts); err != nil {
+			e.draftFailed(err)
+		}
 	}
 	for _, t := range e.running {
 		if n := len(t.guess.tokens); n > 0 && e.cache.Grow(t.seq, len(t.ids)+n) != nil {

@@ -97,14 +97,15 @@ func TestRequestTurnsGuessesOff(t *testing.T) {
 }
 
 // TestDraftModelMayBreak: a draft model that panics is left alone; the request
-// does not notice. One of another vocabulary is refused.
+// does not notice, and the reason is told once. One of another vocabulary is refused.
 func TestDraftModelMayBreak(t *testing.T) {
 	m := tiny()
-	e := start(t, m, Options{Draft: spy{tiny(), func(_ *op.Pass, ids []int32) {
+	var told []string // by the loop's goroutine
+	e := start(t, m, Options{Draft: spy{tiny(), func(p *op.Pass, ids []int32) {
 		if slices.Contains(ids, 7) {
-			panic("no 7")
+			p.Pool.Run(2, func(i int) { panic("no 7") })
 		}
-	}}, alwaysDraft: true})
+	}}, alwaysDraft: true, Warn: func(err error) { told = append(told, err.Error()) }})
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
@@ -115,8 +116,14 @@ func TestDraftModelMayBreak(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if s := e.Stats(); s.DraftFailures == 0 {
-		t.Error("the draft model never failed")
+	for range 2 {
+		if _, err := collect(e, Request{Prompt: []int32{7, 8}, MaxTokens: 9}); err != nil {
+			t.Error(err)
+		}
+	}
+	finish(t, e)
+	if s := e.Stats(); s.DraftFailures < 2 || len(told) != 1 || !strings.Contains(told[0], "draft model") || !strings.HasSuffix(told[0], "no 7") {
+		t.Errorf("%d failures of the draft model, told as %q: want several, told once", s.DraftFailures, told)
 	}
 	c := tiny().Config
 	c.VocabSize = 60

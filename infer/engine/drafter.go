@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"weft/compute/op"
@@ -8,12 +10,12 @@ import (
 
 // run lets the draft model guess for the tasks on its list, all together, a
 // token per pass. The first pass also takes in what it has not read yet, within
-// o.Chunk rows; who is not read up by then gets no guess this time. It returns
-// 1 if the model panicked; its tasks go on without it.
-func (d *drafter) run(o Options) (failures uint64) {
+// o.Chunk rows; who is not read up by then gets no guess this time. An error is
+// what the model panicked with; its tasks go on without it.
+func (d *drafter) run(o Options) (err error) {
 	defer func() {
-		if recover() != nil {
-			failures = 1
+		if v := recover(); v != nil {
+			err = modelError(v)
 			for _, t := range d.fed {
 				t.guess.tokens, t.guess.off = t.guess.tokens[:0], true
 			}
@@ -34,7 +36,24 @@ func (d *drafter) run(o Options) (failures uint64) {
 		}
 		d.sift()
 	}
-	return 0
+	return nil
+}
+
+// maxCauses is how many reasons of failures are told: a reason may hold what
+// differs each time.
+const maxCauses = 8
+
+// draftFailed counts a failure of the draft model and tells why, each reason once.
+func (e *Engine) draftFailed(err error) {
+	d, why := e.drafter, err.Error()
+	e.mu.Lock()
+	e.stats.DraftFailures++
+	e.mu.Unlock()
+	if slices.Contains(d.causes, why) || len(d.causes) == maxCauses {
+		return
+	}
+	d.causes = append(d.causes, why)
+	e.opts.Warn(fmt.Errorf("engine: the draft model guesses no more for the requests it failed on, which go on without: %w", err))
 }
 
 // open gives every task on the list a sequence with room for its guesses, and

@@ -36,6 +36,8 @@ type Options struct {
 
 	MaxAdapters int // adapters that may be there at once (AddAdapter); none
 
+	Warn func(error) // told why the draft model failed, each reason once; nobody
+
 	NoPrefixCache bool           // compute every prompt whole, also what another request began with; off
 	PrefixDisk    kv.DiskOptions // where kept prefixes go when memory runs out, and at the end; nowhere
 

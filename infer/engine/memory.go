@@ -20,6 +20,9 @@ func (o Options) fill(info model.Info, page, free int64) Options {
 	set(&o.Chunk, 256)
 	set(&o.Queue, 64)
 	set(&o.DraftLen, 8)
+	if o.Warn == nil {
+		o.Warn = func(error) {}
+	}
 	context := info.Context
 	if context <= 0 {
 		context = 2048
