@@ -74,6 +74,7 @@ func (d *drafter) open(o Options) {
 			d.cache.Keep(t.space(), g.seq, t.ids[:g.done])
 			g.kept = n
 		}
+		d.cache.Slide(g.seq, g.done)
 		if d.cache.Grow(g.seq, len(t.ids)+d.most[i]-1) != nil {
 			continue
 		}

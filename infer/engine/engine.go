@@ -21,7 +21,7 @@ import (
 
 // Options sizes an engine. The zero value is a good default.
 type Options struct {
-	Pages    int       // pages of the cache; room for MaxBatch whole contexts, within half the free memory
+	Pages    int       // pages of the cache, each of all layers (kv.Options); room for MaxBatch whole contexts, within half the free memory
 	PageLen  int       // positions per page, a multiple of kernel.BlockLen; kernel.BlockLen
 	MaxBatch int       // requests that run at once; 16
 	Chunk    int       // rows of one iteration at most, decodes first; prompts get the rest, less where it costs others too much time; 256
@@ -156,12 +156,9 @@ func build(m model.Model, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		model: m, opts: o, vocab: info.Vocab, window: o.Pages * o.PageLen, cache: cache,
+		model: m, opts: o, vocab: info.Vocab, window: longest(m.State(), pages, info.Context), cache: cache,
 		pool: o.Pool, owned: o.Pool == nil, stopped: make(chan struct{}), stats: newStats(),
 		tenants: map[string]*account{},
-	}
-	if info.Context > 0 && (e.window > info.Context || kv.MostPages(m.State(), pages, info.Context) <= o.Pages) {
-		e.window = info.Context
 	}
 	if e.owned {
 		e.pool = par.New(0)

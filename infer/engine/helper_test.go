@@ -37,6 +37,16 @@ func odd() *llama.Llama {
 	}, tensor.NewRNG(2))
 }
 
+// halfWindows is a random qwen2 of four layers, half of which have a window, shorter than
+// most requests.
+func halfWindows() *llama.Llama {
+	return llama.New(llama.Config{
+		ModelType: "qwen2", HiddenSize: 32, IntermediateSize: 48, NumHiddenLayers: 4, NumAttentionHeads: 4, NumKeyValueHeads: 2,
+		VocabSize: vocab, MaxPositionEmbeddings: 192, InitializerRange: 0.3, SlidingWindow: 21,
+		LayerTypes: []string{"sliding_attention", "full_attention", "sliding_attention", "full_attention"},
+	}, tensor.NewRNG(4))
+}
+
 // rest puts the matrices of an odd model to rest in 8 bits and returns its twin.
 func rest(m *llama.Llama) *llama.Llama {
 	twin := odd()

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"sort"
+
 	"weft/compute/kernel"
 	"weft/infer/kv"
 	"weft/internal/sysmem"
@@ -49,4 +51,15 @@ func freeMemory() int64 {
 		return free
 	}
 	return 4 << 30
+}
+
+// longest is the number of positions that one request may take: the model's
+// context, or as many as the cache has room for at a time. Layers with a window
+// need few.
+func longest(states []model.State, o kv.Options, context int) int {
+	if context <= 0 {
+		return o.Pages * o.PageLen
+	}
+	total := kv.MostPages(states, o, 1) * o.Pages // a page per group of layers, each
+	return sort.Search(context, func(n int) bool { return kv.MostPages(states, o, n+1) > total })
 }

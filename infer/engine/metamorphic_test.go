@@ -17,7 +17,7 @@ import (
 )
 
 // TestSameRequestSameTokens is the engine's metamorphic test: for models in
-// float32 and in every kind of blocks, sixteen requests, searches among them, give the tokens, log-probabilities and alternatives of the uncached oracle,
+// float32 and in every kind of blocks, with windows in some layers, sixteen requests, searches among them, give the tokens, log-probabilities and alternatives of the uncached oracle,
 // bit for bit, however they are batched, chunked, paged, preempted, whatever
 // prefixes are in the cache, whatever is guessed, and whoever cancels beside them.
 func TestSameRequestSameTokens(t *testing.T) {
@@ -38,8 +38,8 @@ func TestSameRequestSameTokens(t *testing.T) {
 		{MaxBatch: 16, Chunk: 50, Draft: odd(), Ngram: 4, DraftLen: 5},
 	}
 	rested := odd()
-	oracles := map[string]model.Model{"tiny": tiny(), "odd": odd(), "odd in 8 bits": rest(rested), "blocks": blocks()}
-	for name, m := range map[string]model.Model{"tiny": tiny(), "odd": odd(), "odd in 8 bits": rested, "blocks": blocks()} {
+	oracles := map[string]model.Model{"tiny": tiny(), "odd": odd(), "odd in 8 bits": rest(rested), "blocks": blocks(), "windows in half": halfWindows()}
+	for name, m := range map[string]model.Model{"tiny": tiny(), "odd": odd(), "odd in 8 bits": rested, "blocks": blocks(), "windows in half": halfWindows()} {
 		rng := tensor.NewRNG(3)
 		requests, want := make([]Request, 16), make([][]Token, 16)
 		for i := range requests {

@@ -118,8 +118,8 @@ func (e *Engine) enter(t *task) bool {
 	return true
 }
 
-// reach is how far a lane takes pages: to its end or, where pages behind it are
-// given back, as far as one pass can come.
+// reach is how far a lane takes pages: to its end or, where some layers give pages
+// back, as far as one pass can come.
 func (e *Engine) reach(l *lane) int {
 	if e.cache.Slides() {
 		return min(len(l.ids), l.done+e.opts.Chunk)

@@ -3,6 +3,7 @@ package kv
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"weft/compute/kernel"
 	"weft/compute/op"
@@ -13,7 +14,7 @@ var _ op.KV = (*Cache)(nil)
 
 // Options sizes a cache.
 type Options struct {
-	Pages     int         // pages in the pool; must be positive
+	Pages     int         // pages in the pool for each group of layers; must be positive
 	PageLen   int         // positions per page, a multiple of kernel.BlockLen; kernel.BlockLen when 0
 	Watermark int         // pages that Fits keeps free for sequences that run already; 0
 	Chunk     int         // positions that a sequence grows by between two calls of Slide, at most; 256
@@ -53,7 +54,8 @@ func (o Options) fill() Options {
 	return o
 }
 
-// PageBytes is the size in bytes of a page of these options, all layers.
+// PageBytes is the size in bytes of PageLen positions of all layers: of a page, or
+// of one page of each group.
 func PageBytes(states []model.State, o Options) (n int64) {
 	for _, s := range states {
 		n += int64(o.Type.BlockWords(kernel.Heads{KV: s.KVHeads, Dim: s.HeadDim})) * 2 * 4
@@ -63,10 +65,10 @@ func PageBytes(states []model.State, o Options) (n int64) {
 
 // Cache is a pool of pages and the tables of the sequences that use them.
 type Cache struct {
-	opts    Options
+	opts    Options // Watermark in pages of the pool
 	layers  []layer
-	span    span
-	page    int // words of 4 bytes per page, all layers
+	groups  []span
+	page    int // words of 4 bytes per page, all layers of a group
 	slab    []float32
 	release func()
 
@@ -81,20 +83,18 @@ type Cache struct {
 	slots []int // unused entries of seqs
 }
 
-// layer is where a layer's blocks lie inside a page: PageLen/BlockLen blocks
-// of K and V halves, half words each.
-type layer struct{ offset, half int }
+// layer is where a layer's blocks lie inside a page of its group:
+// PageLen/BlockLen blocks of K and V halves, half words each.
+type layer struct{ group, offset, half int }
 
 // sequence is one block table. A slot of Cache.seqs is reused, with its
 // slices' memory, under a new generation.
 type sequence struct {
 	live   bool
 	gen    int
-	length int     // positions
-	pages  []int32 // page of positions i*PageLen and on; gone: all windows have passed it
-	blocks [][]kernel.Block
-
-	passed int // positions at the last Slide that gave pages back
+	length int              // positions
+	pages  [][]int32        // of each group, the page of positions i*PageLen and on; gone: its window has passed it
+	blocks [][]kernel.Block // of each layer
 }
 
 // A handle is slot + generation<<slotBits, so that a handle used after Free is
@@ -108,20 +108,20 @@ func New(states []model.State, o Options) (*Cache, error) {
 		return nil, err
 	}
 	o = o.fill()
-	c := &Cache{opts: o, span: spanOf(states), refs: make([]int32, o.Pages), free: make([]int32, o.Pages), tree: newTree(o)}
-	for _, s := range states {
-		half := o.Type.BlockWords(kernel.Heads{KV: s.KVHeads, Dim: s.HeadDim})
-		c.layers = append(c.layers, layer{offset: c.page, half: half})
-		c.page += 2 * half * o.PageLen / kernel.BlockLen
-	}
+	c := &Cache{}
+	words := c.lay(states, o)
+	c.page = slices.Max(append(words, 0))
 	if c.page == 0 {
 		return nil, fmt.Errorf("kv: the model has no attention state (%d layers)", len(states))
 	}
-	if o.Pages > math.MaxInt/4/c.page {
-		return nil, fmt.Errorf("kv: %d pages of %d words overflow the address space", o.Pages, c.page)
+	total := o.Pages * len(c.groups)
+	if o.Pages > math.MaxInt32/len(c.groups) || total > math.MaxInt/4/c.page {
+		return nil, fmt.Errorf("kv: %d times %d pages of %d words overflow the address space", o.Pages, len(c.groups), c.page)
 	}
+	o.Watermark *= len(c.groups)
+	c.opts, c.refs, c.free, c.tree = o, make([]int32, total), make([]int32, total), newTree(o.PageLen, c.groups, total)
 	for i := range c.free {
-		c.free[i] = int32(o.Pages - 1 - i) // page 0 on top
+		c.free[i] = int32(total - 1 - i) // page 0 on top
 	}
 	var err error
 	if o.Disk.Dir != "" {
@@ -130,8 +130,22 @@ func New(states []model.State, o Options) (*Cache, error) {
 			return nil, err
 		}
 	}
-	c.slab, c.release, err = newSlab(o.Pages * c.page)
+	c.slab, c.release, err = newSlab(total * c.page)
 	return c, err
+}
+
+// lay finds the place of every layer, and returns the words that each group's
+// pages have: the same for all.
+func (c *Cache) lay(states []model.State, o Options) (words []int) {
+	var of []int
+	c.groups, of = groupsOf(states)
+	words = make([]int, len(c.groups))
+	for i, s := range states {
+		g, half := of[i], o.Type.BlockWords(kernel.Heads{KV: s.KVHeads, Dim: s.HeadDim})
+		c.layers = append(c.layers, layer{group: g, offset: words[g], half: half})
+		words[g] += 2 * half * o.PageLen / kernel.BlockLen
+	}
+	return words
 }
 
 // Close stores what is kept if there is a disk tier, and gives the memory back.
@@ -157,8 +171,8 @@ func (c *Cache) Pages() (free, cached, total int) { return len(c.free), c.tree.i
 // Loaded is the number of pages that came from disk.
 func (c *Cache) Loaded() uint64 { return c.loaded }
 
-// PageBytes is the size of one page, all layers, in bytes: what keys and values
-// take in the cache's type, scales included.
+// PageBytes is the size of one page of the pool in bytes: what keys and values of
+// a group of layers take in the cache's type, scales included.
 func (c *Cache) PageBytes() int { return c.page * 4 }
 
 // need is the number of pages that hold n positions.
@@ -171,10 +185,11 @@ func (c *Cache) Room() int { return len(c.free) + c.tree.idle - c.opts.Watermark
 // watermark free.
 func (c *Cache) Fits(seq, n int) bool { return c.Room() >= c.Lacks(seq, n) }
 
-// lacks is the number of pages that a sequence takes to grow to n positions.
-func (c *Cache) lacks(s *sequence, n int) int {
-	more := c.need(n) - len(s.pages)
-	if n > s.length && c.shared(s) {
+// lacks is the number of pages that a sequence takes in a group to grow to n
+// positions.
+func (c *Cache) lacks(s *sequence, g, n int) int {
+	more := c.need(n) - len(s.pages[g])
+	if n > s.length && c.shared(s, g) {
 		more++
 	}
 	return more
@@ -182,31 +197,35 @@ func (c *Cache) lacks(s *sequence, n int) int {
 
 // Lacks is the number of pages that a sequence takes to grow to n positions, at
 // most, if it grows by Chunk and Slide follows it.
-func (c *Cache) Lacks(seq, n int) int {
+func (c *Cache) Lacks(seq, n int) (all int) {
 	s := c.seq(seq)
-	more := c.lacks(s, n)
-	if c.span.window > 0 {
-		held := len(s.pages)
-		for _, p := range s.pages {
-			if p == gone {
-				held--
+	for g, w := range c.groups {
+		more := c.lacks(s, g, n)
+		if w.window > 0 {
+			held := 0
+			for _, p := range s.pages[g] {
+				if p != gone {
+					held++
+				}
 			}
+			more = min(more, w.most(n, c.opts)-held)
 		}
-		more = min(more, c.span.most(n, c.opts)-held)
+		all += max(0, more)
 	}
-	return max(0, more)
+	return all
 }
 
 // shared reports whether the next position falls into a page that others hold.
-func (c *Cache) shared(s *sequence) bool {
-	return s.length%c.opts.PageLen != 0 && c.refs[s.pages[len(s.pages)-1]] > 1
+func (c *Cache) shared(s *sequence, g int) bool {
+	pages := s.pages[g]
+	return s.length%c.opts.PageLen != 0 && c.refs[pages[len(pages)-1]] > 1
 }
 
 // Alloc opens an empty sequence and returns its handle.
 func (c *Cache) Alloc() int {
 	if len(c.slots) == 0 {
 		c.slots = append(c.slots, len(c.seqs))
-		c.seqs = append(c.seqs, sequence{blocks: make([][]kernel.Block, len(c.layers))})
+		c.seqs = append(c.seqs, sequence{pages: make([][]int32, len(c.groups)), blocks: make([][]kernel.Block, len(c.layers))})
 	}
 	slot := c.slots[len(c.slots)-1]
 	c.slots = c.slots[:len(c.slots)-1]
@@ -240,14 +259,20 @@ func (c *Cache) Grow(seq, n int) error {
 	if n <= s.length {
 		return nil
 	}
-	if c.lacks(s, n) > len(c.free)+c.tree.idle {
+	lacks := 0
+	for g := range c.groups {
+		lacks += c.lacks(s, g, n)
+	}
+	if lacks > len(c.free)+c.tree.idle {
 		return ErrFull
 	}
-	if c.shared(s) {
-		c.unshare(s, len(s.pages)-1)
-	}
-	for len(s.pages) < c.need(n) {
-		c.hold(s, c.take())
+	for g := range c.groups {
+		if c.shared(s, g) {
+			c.unshare(s, g, len(s.pages[g])-1)
+		}
+		for len(s.pages[g]) < c.need(n) {
+			c.hold(s, g, c.take())
+		}
 	}
 	s.length = n
 	return nil
@@ -256,22 +281,24 @@ func (c *Cache) Grow(seq, n int) error {
 // Shrink cuts a sequence to its first n positions and gives back the pages
 // behind them.
 func (c *Cache) Shrink(seq, n int) {
-	s := c.seq(seq)
-	if n < s.passed || n > s.length {
-		panic(fmt.Sprintf("kv: shrink to %d positions of a sequence of %d, whose windows have passed %d", n, s.length, s.passed))
+	if !c.Holds(seq, n) {
+		panic(fmt.Sprintf("kv: shrink to %d positions of a sequence of %d, whose windows have passed them", n, c.Len(seq)))
 	}
-	c.cut(s, n)
+	c.cut(c.seq(seq), n)
 }
 
 // cut keeps the pages of the first n positions.
 func (c *Cache) cut(s *sequence, n int) {
 	keep := c.need(n)
-	for _, p := range s.pages[keep:] {
-		if p != gone {
-			c.drop(p)
+	for g, pages := range s.pages {
+		for _, p := range pages[keep:] {
+			if p != gone {
+				c.drop(p)
+			}
 		}
+		s.pages[g] = pages[:keep]
 	}
-	s.pages, s.length = s.pages[:keep], n
+	s.length = n
 	for l := range s.blocks {
 		s.blocks[l] = s.blocks[l][:keep*c.opts.PageLen/kernel.BlockLen]
 	}
@@ -289,15 +316,15 @@ func (c *Cache) take() int32 {
 }
 
 // hold appends a page, whose reference is the table's, to a table.
-func (c *Cache) hold(s *sequence, p int32) {
-	s.pages = append(s.pages, p)
-	c.mapPage(s, len(s.pages)-1)
+func (c *Cache) hold(s *sequence, g int, p int32) {
+	s.pages[g] = append(s.pages[g], p)
+	c.mapPage(s, g, len(s.pages[g])-1)
 }
 
 // share takes one more reference to a page.
 func (c *Cache) share(p int32) int32 {
 	if c.refs[p] == 1 && c.tree.kept[p] {
-		c.tree.idle--
+		c.tree.wake(p)
 	}
 	c.refs[p]++
 	return p
@@ -310,7 +337,7 @@ func (c *Cache) drop(p int32) {
 	}
 	if c.refs[p]--; c.refs[p] > 0 {
 		if c.refs[p] == 1 && c.tree.kept[p] {
-			c.tree.idle++
+			c.tree.rest(p)
 		}
 		return
 	}
@@ -326,34 +353,34 @@ func (c *Cache) drop(p int32) {
 // data is the memory of a page.
 func (c *Cache) data(p int32) []float32 { return c.slab[int(p)*c.page : (int(p)+1)*c.page] }
 
-// unshare replaces entry i of a table by a copy of its page. Slots beyond the
-// sequence's length are copied too; nobody reads them before they are written.
-func (c *Cache) unshare(s *sequence, i int) {
-	old := s.pages[i]
-	s.pages[i] = c.take()
-	copy(c.data(s.pages[i]), c.data(old))
+// unshare replaces entry i of a group's table by a copy of its page. Slots beyond
+// the sequence's length are copied too; nobody reads them before they are written.
+func (c *Cache) unshare(s *sequence, g, i int) {
+	old := s.pages[g][i]
+	s.pages[g][i] = c.take()
+	copy(c.data(s.pages[g][i]), c.data(old))
 	c.drop(old)
-	c.mapPage(s, i)
+	c.mapPage(s, g, i)
 }
 
-// mapPage writes the blocks of table entry i into the per-layer block lists that
-// Blocks returns.
-func (c *Cache) mapPage(s *sequence, i int) {
-	per := c.opts.PageLen / kernel.BlockLen
-	if s.pages[i] == gone {
-		for l := range c.layers {
-			s.blocks[l] = append(s.blocks[l], make([]kernel.Block, per)...)
-		}
-		return
-	}
-	data := c.data(s.pages[i])
+// mapPage writes the blocks of entry i of a group's table into the lists per layer
+// that Blocks returns; a page that is gone has empty ones.
+func (c *Cache) mapPage(s *sequence, g, i int) {
+	per, p := c.opts.PageLen/kernel.BlockLen, s.pages[g][i]
 	for l, at := range c.layers {
+		if at.group != g {
+			continue
+		}
 		for len(s.blocks[l]) < (i+1)*per {
 			s.blocks[l] = append(s.blocks[l], kernel.Block{})
 		}
-		for b := range per {
-			k := data[at.offset+2*b*at.half:]
-			s.blocks[l][i*per+b] = kernel.Block{Type: c.opts.Type, K: k[:at.half:at.half], V: k[at.half : 2*at.half : 2*at.half]}
+		blocks := s.blocks[l][i*per : (i+1)*per]
+		clear(blocks)
+		for b := range blocks {
+			if p != gone {
+				k := c.data(p)[at.offset+2*b*at.half:]
+				blocks[b] = kernel.Block{Type: c.opts.Type, K: k[:at.half:at.half], V: k[at.half : 2*at.half : 2*at.half]}
+			}
 		}
 	}
 }
@@ -361,18 +388,20 @@ func (c *Cache) mapPage(s *sequence, i int) {
 // Fork opens a sequence that shares the first n positions of another, which
 // has written them. Pages are copied only when either grows into a shared one.
 func (c *Cache) Fork(seq, n int) int {
-	if s := c.seq(seq); n < s.passed || n > s.length {
-		panic(fmt.Sprintf("kv: fork at position %d of a sequence of %d, whose windows have passed %d", n, s.length, s.passed))
+	if !c.Holds(seq, n) {
+		panic(fmt.Sprintf("kv: fork at position %d of a sequence of %d, whose windows have passed it", n, c.Len(seq)))
 	}
 	child := c.Alloc()
 	s, t := c.seq(seq), c.seq(child)
-	for _, p := range s.pages[:c.need(n)] {
-		if p != gone {
-			c.share(p)
+	for g := range c.groups {
+		for _, p := range s.pages[g][:c.need(n)] {
+			if p != gone {
+				c.share(p)
+			}
+			c.hold(t, g, p)
 		}
-		c.hold(t, p)
 	}
-	t.length, t.passed = n, s.passed
+	t.length = n
 	return child
 }
 
@@ -381,7 +410,7 @@ func (c *Cache) Fork(seq, n int) int {
 func (c *Cache) Free(seq int) {
 	s := c.seq(seq)
 	c.cut(s, 0)
-	s.live, s.passed = false, 0
+	s.live = false
 	s.gen++
 	c.slots = append(c.slots, seq&(1<<slotBits-1))
 }

@@ -39,7 +39,7 @@ func (o DiskOptions) Validate() error {
 }
 
 // A file is one page, named by the hash of everything before its end: DiskOptions.Key,
-// space, and all tokens up to it. So whoever knows a prefix knows the names of
+// space, and all tokens up to it, and its group of layers. So whoever knows a prefix knows the names of
 // its pages, and finding all of them is finding the prefix.
 //
 //	8 bytes        32 bytes    4*n bytes                       4 bytes
@@ -64,6 +64,14 @@ func (n diskName) next(tokens []int32) diskName {
 	h.Write(n[:])
 	_ = binary.Write(h, binary.LittleEndian, tokens)
 	return diskName(h.Sum(nil))
+}
+
+// part is the name of a group's page among those of the same tokens.
+func (n diskName) part(g int) diskName {
+	if g == 0 {
+		return n
+	}
+	return sha256.Sum256(fmt.Appendf(n[:], "%d", g))
 }
 
 // disk is the second tier. Reading is the scheduler's, writing a goroutine's of

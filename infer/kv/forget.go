@@ -21,11 +21,11 @@ func (c *Cache) forget(n *node) {
 		c.forget(child)
 	}
 	n.unlink()
-	for _, p := range n.pages {
-		if c.refs[p] == 1 {
-			c.tree.idle--
+	for _, pages := range n.pages {
+		for _, p := range pages {
+			if p != gone {
+				c.unkeep(p)
+			}
 		}
-		c.tree.kept[p] = false
-		c.drop(p)
 	}
 }

@@ -1,57 +1,134 @@
 package kv
 
-// load brings the pages from disk that continue what the tree knows of ids, and
-// puts them into the tree. seq, which Match has opened, may be changed; the result
-// says whether another match would find more.
-func (c *Cache) load(space string, seq int, ids []int32) bool {
+// load goes on where walk has ended, after n positions: with the pages of ids that
+// are on disk. It fills the tables of a sequence that walk has begun, and puts what
+// it has read into the tree. It reports false, and has changed nothing, if the disk
+// adds nothing.
+func (c *Cache) load(space string, seq, n int, ids []int32) bool {
 	s, size := c.seq(seq), c.opts.PageLen
-	known := s.length / size
+	var names []diskName // of the places that can be of use
+	has := func(g, i int) bool {
+		return i < len(s.pages[g]) && i < n/size && s.pages[g][i] != gone || c.disk.has(names[i].part(g))
+	}
 	name := c.disk.root(space)
-	for at := 0; at < len(ids)/size; at++ {
-		name = name.next(ids[at*size : (at+1)*size])
-		if at < known {
-			continue
-		}
-		if at == known && c.disk.has(name) {
-			c.cut(s, known*size) // the page that is known in part is there as a whole
-		}
-		if !c.disk.has(name) || len(c.free)+c.tree.idle <= c.opts.Watermark {
+	for i := 0; i < len(ids)/size; i++ {
+		name = name.next(ids[i*size : (i+1)*size])
+		if names = append(names, name); !c.tree.windows[0] && !has(0, i) {
 			break
 		}
-		p := c.take()
-		if !c.disk.read(name, c.data(p)) {
-			c.drop(p)
-			break
+	}
+	for {
+		length := c.reach(c.onDisk(len(names), has)*size, has)
+		for length > 0 && !c.fitsIn(s, length, n/size) {
+			length = c.reach(length-size, has)
 		}
-		c.hold(s, p)
-		s.length += size
-		c.loaded++
+		if length <= c.reach(n, func(g, i int) bool { return s.pages[g][i] != gone }) {
+			return false
+		}
+		if c.read(s, length, n/size, names) {
+			c.Keep(space, seq, ids[:length])
+			return true
+		}
 	}
-	if s.length/size == known {
-		return false
+}
+
+// onDisk is the number of places, of so many, up to the last one of which every
+// group has its page: layers without a window have all in front of it too.
+func (c *Cache) onDisk(places int, has func(g, i int) bool) (most int) {
+	for i := range places {
+		whole := true
+		for g, window := range c.tree.windows {
+			if ok := has(g, i); !ok && !window {
+				return most
+			} else if !ok {
+				whole = false
+			}
+		}
+		if whole {
+			most = i + 1
+		}
 	}
-	c.Keep(space, seq, ids[:s.length])
+	return most
+}
+
+// wants reports whether entry i of a group has to be read for a sequence of a
+// length, of whose entries walk has found those in front of known.
+func (c *Cache) wants(s *sequence, g, i, length, known int) bool {
+	return !c.groups[g].passed(i, length, c.opts.PageLen) && (i >= min(known, len(s.pages[g])) || s.pages[g][i] == gone)
+}
+
+// fitsIn reports whether there are pages above the watermark for what has to be
+// read; those that the tree alone holds and the sequence will hold are none.
+func (c *Cache) fitsIn(s *sequence, length, known int) bool {
+	room := len(c.free) + c.tree.idle - c.opts.Watermark
+	for g, w := range c.groups {
+		for i := range c.need(length) {
+			if c.wants(s, g, i, length, known) || !w.passed(i, length, c.opts.PageLen) && c.refs[s.pages[g][i]] == 1 {
+				room--
+			}
+		}
+	}
+	return room >= 0
+}
+
+// read claims what walk has found in front of known and reads what is missing of a
+// length. If a file is damaged, which then is gone, the tables are as walk has left
+// them and nothing is held.
+func (c *Cache) read(s *sequence, length, known int, names []diskName) bool {
+	found := make([][]int32, len(c.groups))
+	for g := range c.groups {
+		found[g] = append(found[g], s.pages[g]...)
+		s.pages[g] = s.pages[g][:min(known, len(s.pages[g]))]
+	}
+	s.length = length
+	c.claim(s)
+	for g, w := range c.groups {
+		for i := range c.need(length) {
+			if i == len(s.pages[g]) {
+				c.hold(s, g, gone)
+			}
+			if s.pages[g][i] != gone || w.passed(i, length, c.opts.PageLen) {
+				continue
+			}
+			p := c.take()
+			if !c.disk.read(names[i].part(g), c.data(p)) {
+				c.drop(p)
+				c.cut(s, 0)
+				for g := range c.groups {
+					s.pages[g] = append(s.pages[g], found[g]...)
+				}
+				return false
+			}
+			s.pages[g][i] = p
+			c.mapPage(s, g, i)
+			c.loaded++
+		}
+	}
 	return true
 }
 
-// store puts the page at place i of a node on its way to disk; wait: even if
-// the queue is full.
-func (c *Cache) store(n *node, i int, wait bool) {
+// store puts the page of a group at place i of a node on its way to disk; wait:
+// even if the queue is full.
+func (c *Cache) store(n *node, g, i int, wait bool) {
 	name := c.disk.root(n.root().space)
 	tokens := n.path(nil)
-	end := len(tokens) - (len(n.pages)-1-i)*c.opts.PageLen
+	end := len(tokens) - (n.size()-1-i)*c.opts.PageLen
 	for at := 0; at < end; at += c.opts.PageLen {
 		name = name.next(tokens[at : at+c.opts.PageLen])
 	}
-	c.disk.put(name, c.data(n.pages[i]), wait)
+	c.disk.put(name.part(g), c.data(n.pages[g][i]), wait)
 }
 
 // flush stores the whole tree, what was used last at the end, where it stays
 // longest.
 func (c *Cache) flush() {
 	for n := c.tree.use.newer; n != c.tree.use; n = n.newer {
-		for i := len(n.pages) - 1; i >= 0; i-- {
-			c.store(n, i, true)
+		for i := n.size() - 1; i >= 0; i-- {
+			for g := range c.groups {
+				if n.pages[g][i] != gone {
+					c.store(n, g, i, true)
+				}
+			}
 		}
 	}
 }
