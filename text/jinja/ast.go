@@ -22,12 +22,14 @@ type stmt interface {
 // flow is how a statement ended.
 type flow uint8
 
+// How a statement ended: the next one follows, or the loop around is left or begun anew.
 const (
 	next flow = iota
 	breakLoop
 	continueLoop
 )
 
+// at is what every node embeds to know its line.
 type at int // line
 
 func (a at) pos() int { return int(a) }
@@ -41,6 +43,8 @@ const (
 	param        // of a macro or with, always its own variable
 )
 
+// Expressions, and targets of assignment, which are read as expressions. Slots and
+// refs are filled in by the binder; the parser leaves them empty.
 type (
 	constExpr struct {
 		at
@@ -141,6 +145,7 @@ type argList struct {
 	star, starstar expr
 }
 
+// Statements. The scope of each is made by the binder: what a name means inside.
 type (
 	outputStmt struct { // text and print statements in a row
 		at
@@ -227,6 +232,7 @@ type macroExpr struct {
 	caller, kwargs, varargs int // slots of what the body asks for, or -1
 }
 
+// eachExpr passes over nil, which stands for a part that was left out.
 func eachExpr(list []expr, fn func(node)) {
 	for _, e := range list {
 		if e != nil {
@@ -241,12 +247,16 @@ func eachStmt(list []stmt, fn func(node)) {
 	}
 }
 
+// each visits arguments in the order in which they are computed: by place, by
+// name, then the unpacked ones.
 func (a *argList) each(fn func(node)) {
 	eachExpr(a.pos, fn)
 	eachExpr(a.vals, fn)
 	eachExpr([]expr{a.star, a.starstar}, fn)
 }
 
+// The order of children matters: a name that is first read and then set is another
+// variable to Jinja than one that is first set. scope.analyze goes by it.
 func (e *constExpr) each(fn func(node))    {}
 func (e *nameExpr) each(fn func(node))     {}
 func (e *nsExpr) each(fn func(node))       {}
@@ -288,6 +298,8 @@ func (s *ifStmt) each(fn func(node)) {
 	eachStmt(s.elifs, fn)
 	eachStmt(s.otherwise, fn)
 }
+
+// each visits the condition last, although it runs first: it has names of its own.
 func (s *forStmt) each(fn func(node)) {
 	fn(s.target)
 	fn(s.iter)
@@ -301,6 +313,8 @@ func (s *setBlockStmt) each(fn func(node)) {
 	eachExpr([]expr{s.filter}, fn)
 	eachStmt(s.body, fn)
 }
+
+// each visits the body before the filter that is applied to it.
 func (s *filterStmt) each(fn func(node)) { eachStmt(s.body, fn); fn(s.filter) }
 func (s *withStmt) each(fn func(node)) {
 	eachExpr(s.targets, fn)

@@ -1,11 +1,13 @@
 package jinja
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
 
 // mutator reports a method that the sandbox hides, for it would change v.
+// The names are those of jinja2.sandbox's ImmutableSandboxedEnvironment.
 func mutator(v value, name string) bool {
 	switch v := v.(type) {
 	case *dict:
@@ -40,6 +42,8 @@ func (m *machine) item(v, key value) value {
 				return x
 			}
 		}
+	// An index out of range is undefined, as a missing key is; only slices
+	// and methods raise.
 	case *list, *str, span:
 		if n, ok := integer(key); ok {
 			i, small := n.(int64)
@@ -83,6 +87,8 @@ func missing(v value, name string) *undefined {
 
 // member is an attribute or method of v, as Python's getattr; nil if there is
 // none. What the sandbox hides is undefined, and unsafe to use.
+// Names with two underscores on both sides lead to Python's inside, which is how
+// sandboxes are left: none of them is there.
 func (m *machine) member(v value, name string) value {
 	m.defined(v)
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") && len(name) > 4 || mutator(v, name) {
@@ -118,6 +124,7 @@ func (m *machine) member(v value, name string) value {
 			return &function{name, fromKeys}
 		}
 	}
+	// A method is a value: {% set f = x.strip %}{{ f() }} works, as in Python.
 	def, ok := m.methods(v)[name]
 	if !ok {
 		return nil
@@ -151,6 +158,7 @@ func (m *machine) methods(v value) map[string]method {
 }
 
 // method is a method of a built-in type.
+// Either call gets arguments in the order of the signature, or raw all as they came.
 type method struct {
 	sig  sig
 	call func(m *machine, self value, a []value) value
@@ -166,6 +174,7 @@ func dictMethods() map[string]method {
 	}
 	return map[string]method{
 		"keys": viewOf("keys"), "values": viewOf("values"), "items": viewOf("items"),
+		// Nothing can change it, so a copy and the dict itself cannot be told apart.
 		"copy": {sig: signature("/"), call: func(m *machine, self value, a []value) value { return self }},
 		"get":  {sig: signature("/ key default?"), call: dictGet},
 	}
@@ -186,6 +195,7 @@ func dictGet(m *machine, self value, a []value) value {
 	return none{}
 }
 
+// listMethods are those of tuples and copy.
 func listMethods() map[string]method {
 	methods := tupleMethods()
 	methods["copy"] = method{sig: signature("/"), call: func(m *machine, self value, a []value) value { return self }}
@@ -211,6 +221,7 @@ func tupleMethods() map[string]method {
 // listIndex is index(value, start, stop); a value that is not there is an error.
 func listIndex(m *machine, self value, a []value) value {
 	items := m.items(self)
+	// A range as long as the list, sliced, has the bounds as list.index clips them.
 	bounds := m.slice(span{step: 1, n: int64(len(items))}, a[1], a[2], nil).(span)
 	for i := bounds.start; i < bounds.start+bounds.n; i++ {
 		if m.same(items[i], a[0]) {
@@ -221,11 +232,12 @@ func listIndex(m *machine, self value, a []value) value {
 	return nil
 }
 
+// floatMethods has the one method of float that templates use.
 func floatMethods() map[string]method {
 	return map[string]method{
 		"is_integer": {sig: signature("/"), call: func(m *machine, self value, a []value) value {
 			f := self.(float64)
-			return f == float64(int64(f))
+			return f == math.Trunc(f) && !math.IsInf(f, 0)
 		}},
 	}
 }

@@ -6,6 +6,8 @@ import (
 )
 
 // args are the arguments of a call, computed.
+// keys and vals go together; a method or macro may take from them, so a call that is
+// repeated, such as that of map, needs its own copy.
 type args struct {
 	pos  []value
 	keys []string
@@ -13,6 +15,7 @@ type args struct {
 }
 
 // args computes the arguments of a call.
+// What stands by place is computed first, then by name, then behind * and **.
 func (m *machine) args(l *argList, f *frame) *args {
 	a := &args{pos: m.evalAll(l.pos, f), keys: slices.Clone(l.keys), vals: m.evalAll(l.vals, f)}
 	if l.star != nil {
@@ -49,6 +52,7 @@ func (a *args) take(key string) value {
 	return v
 }
 
+// noKeywords fails if any keyword argument was given.
 func (a *args) noKeywords(m *machine, name string) {
 	if len(a.keys) > 0 {
 		m.fail("%s: unexpected keyword argument %q", name, a.keys[0])
@@ -56,6 +60,7 @@ func (a *args) noKeywords(m *machine, name string) {
 }
 
 // sig are the parameters of something built in.
+// required counts from the front: an optional parameter is never followed by one that is not.
 type sig struct {
 	names    []string
 	required int
@@ -85,6 +90,8 @@ func signature(spec string) sig {
 }
 
 // bind puts arguments in the order of a signature; what is not given is nil.
+// The values have the length of the signature, so that a function may look at any of
+// its parameters.
 func (m *machine) bind(name string, s sig, a *args) []value {
 	if len(a.pos) > len(s.names) {
 		m.fail("%s: got %d arguments, want at most %d", name, len(a.pos), len(s.names))
@@ -134,9 +141,12 @@ type macro struct {
 }
 
 // call runs a macro and returns what it wrote.
+// Defaults are computed at each call, in the frame of the macro, so that a default
+// may use a parameter in front of it.
 func (c *macro) call(m *machine, a *args) *str {
 	m.enter()
 	defer m.leave()
+	// An error behind the call should name the line of the call, not the macro's last.
 	line := m.line
 	d := c.def
 	f := &frame{slots: make([]value, d.fn.n), up: c.up}
@@ -147,6 +157,7 @@ func (c *macro) call(m *machine, a *args) *str {
 		if *slot != nil {
 			continue
 		}
+		// defaults belong to the last parameters.
 		if at := i - (len(d.params) - len(d.defaults)); at >= 0 {
 			*slot = d.defaults[at].eval(m, f)
 		} else {
@@ -161,6 +172,8 @@ func (c *macro) call(m *machine, a *args) *str {
 // bind gives the parameters their arguments, where there are any.
 func (c *macro) bind(m *machine, f *frame, a *args) {
 	d := c.def
+	// A caller that is a declared parameter is an argument like any other; otherwise
+	// the macro sees it only if its body asks for it.
 	n := min(len(a.pos), len(d.params))
 	gotCaller := n == len(d.params) && slices.ContainsFunc(d.params, func(p *nameExpr) bool { return p.name == "caller" })
 	for i, p := range d.params {

@@ -21,6 +21,7 @@ func isASCII(s string) bool {
 
 // upper and lower are the full mappings of Unicode, where a letter may become
 // several, as in Python.
+// For ASCII, by far the most, the tables of x/text would only cost time.
 func upper(s string) string {
 	if isASCII(s) {
 		return strings.ToUpper(s)
@@ -28,6 +29,7 @@ func upper(s string) string {
 	return cases.Upper(language.Und).String(s)
 }
 
+// lower knows the final sigma, which depends on the letters around it.
 func lower(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
@@ -35,9 +37,11 @@ func lower(s string) string {
 	return cases.Lower(language.Und).String(s)
 }
 
+// casefold is str.casefold, for comparing: ß becomes ss.
 func casefold(s string) string { return cases.Fold().String(s) }
 
 // swapcase is str.swapcase.
+// Each character is mapped by itself, so ß becomes SS and does not come back.
 func swapcase(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -63,6 +67,7 @@ func titleRune(r rune) string {
 	return string(first) + lower(up[n:])
 }
 
+// capitalize is str.capitalize: all but the first character in lower case.
 func capitalize(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	if n == 0 {
@@ -89,6 +94,8 @@ func title(s string) string {
 	return b.String()
 }
 
+// Case as str.isupper and its like see it: Other_Uppercase and Other_Lowercase have
+// letters in circles and modifier letters, which Go's IsUpper and IsLower leave out.
 func isUpperRune(r rune) bool { return unicode.IsUpper(r) || unicode.Is(unicode.Other_Uppercase, r) }
 func isLowerRune(r rune) bool { return unicode.IsLower(r) || unicode.Is(unicode.Other_Lowercase, r) }
 func isCased(r rune) bool     { return isUpperRune(r) || isLowerRune(r) || unicode.IsTitle(r) }
@@ -103,6 +110,8 @@ func isDigit(r rune) bool {
 		return false
 	}
 	switch {
+	// Those of category No with Numeric_Type=Digit in Unicode's UnicodeData.txt; Go has
+	// no table of that property.
 	case r == 0xb2, r == 0xb3, r == 0xb9, r >= 0x1369 && r <= 0x1371, r == 0x19da, r == 0x2070,
 		r >= 0x2074 && r <= 0x2079, r >= 0x2080 && r <= 0x2089, r >= 0x2460 && r <= 0x2468,
 		r >= 0x2474 && r <= 0x247c, r >= 0x2488 && r <= 0x2490, r == 0x24ea, r >= 0x24f5 && r <= 0x24fd,
@@ -126,6 +135,7 @@ func charTests() map[string]func(string) bool {
 			return s != "" && strings.IndexFunc(s, func(r rune) bool { return !test(r) }) < 0
 		}
 	}
+	// oneCase wants a letter with case, and none of the other case or of title case.
 	oneCase := func(other func(rune) bool) func(string) bool {
 		return func(s string) bool {
 			return strings.IndexFunc(s, isCased) >= 0 &&

@@ -3,6 +3,8 @@ package jinja
 import "strings"
 
 // equal is a == b.
+// Values of different types are unequal, never an error: only numbers compare across
+// their types, and True is 1.
 func (m *machine) equal(a, b value) bool {
 	m.step()
 	if x, ok := number(a); ok {
@@ -32,6 +34,7 @@ func (m *machine) equal(a, b value) bool {
 	case span:
 		y, ok := b.(span)
 		return ok && x.n == y.n && (x.n == 0 || x.start == y.start && (x.n == 1 || x.step == y.step))
+	// Two values() are never equal in Python, whatever they hold.
 	case *view:
 		y, ok := b.(*view)
 		return ok && x.what != "values" && x.what == y.what && m.equalViews(x, y)
@@ -69,6 +72,7 @@ func (m *machine) equalDicts(a, b *dict) bool {
 	}
 	m.enter()
 	defer m.leave()
+	// The index is a Go map, and so has no order: an answer that does not depend on it.
 	for h, i := range a.index {
 		v, ok := b.get(h)
 		if !ok || !m.same(a.vals[i], v) {
@@ -92,6 +96,7 @@ func (m *machine) equalViews(a, b *view) bool {
 }
 
 // compare is a op b of the comparison operators.
+// None, dicts and values of different types have no order: an error, as in Python 3.
 func (m *machine) compare(op string, a, b value) bool {
 	switch op {
 	case "==":
@@ -103,6 +108,7 @@ func (m *machine) compare(op string, a, b value) bool {
 	case "not in":
 		return !m.contains(b, a)
 	}
+	// NaN is neither less nor equal nor greater.
 	if x, ok := number(a); ok {
 		if y, ok := number(b); ok {
 			c, ok := compareNumbers(x, y)
@@ -110,6 +116,7 @@ func (m *machine) compare(op string, a, b value) bool {
 		}
 	}
 	switch x := a.(type) {
+	// By code points; in UTF-8 the order of bytes is the same.
 	case *str:
 		if y, ok := b.(*str); ok {
 			m.spend(min(len(x.s), len(y.s)))
@@ -152,6 +159,8 @@ func (m *machine) compareLists(op string, a, b []value) bool {
 }
 
 // contains is v in c.
+// Text is looked for in text, keys in a dict, and items in everything else that can
+// be gone through; a generator is used up as far as the item.
 func (m *machine) contains(c, v value) bool {
 	switch c := c.(type) {
 	case *str:
@@ -197,6 +206,7 @@ func (m *machine) hasKey(d *dict, v value) bool {
 }
 
 // has reports whether a number is in the range.
+// A float counts if it is whole: 2.0 in range(3).
 func (s span) has(n value) bool {
 	x, ok := n.(int64)
 	if f, float := n.(float64); float {

@@ -1,9 +1,14 @@
 package jinja
 
+// eval computes an expression in frame f. It pays for what can be repeated in a loop
+// or grows, and sets the machine's line where it may fail, since parts of an
+// expression may lie on lines of their own.
 func (e *constExpr) eval(m *machine, f *frame) value { return e.v }
 
 func (e *capturedExpr) eval(m *machine, f *frame) value { return f.slots[e.v] }
 
+// eval of a name that is unset gives undefined, which fails later, where it is used:
+// {% if x %} of a missing x is false.
 func (e *nameExpr) eval(m *machine, f *frame) value {
 	if v := *f.at(e.ref); v != nil {
 		return v
@@ -19,6 +24,7 @@ func (e *listExpr) eval(m *machine, f *frame) value {
 	return &list{items: m.evalAll(e.items, f), tuple: e.tuple}
 }
 
+// evalAll computes from left to right.
 func (m *machine) evalAll(list []expr, f *frame) []value {
 	vals := make([]value, len(list))
 	for i, e := range list {
@@ -61,6 +67,7 @@ func (e *condExpr) eval(m *machine, f *frame) value {
 	return &undefined{msg: "the inline if is false and has no else"}
 }
 
+// eval of and, or gives one of the values, not a bool, and stops where it is decided.
 func (e *logicExpr) eval(m *machine, f *frame) value {
 	m.step()
 	v := e.left.eval(m, f)
@@ -87,10 +94,12 @@ func (e *signExpr) eval(m *machine, f *frame) value {
 	if x, ok := n.(float64); ok {
 		return -x
 	}
+	// Negating int64's least value does not fit: arithmetic goes over to big ints.
 	return m.arithmetic("-", int64(0), n)
 }
 
 // eval of ~ spells every part as str() and never escapes.
+// The origin of every byte is kept: this is how templates put messages together.
 func (e *concatExpr) eval(m *machine, f *frame) value {
 	var b builder
 	for _, p := range e.parts {
@@ -101,6 +110,7 @@ func (e *concatExpr) eval(m *machine, f *frame) value {
 	return b.text()
 }
 
+// eval computes both sides first; the error is about the operator's line.
 func (e *binExpr) eval(m *machine, f *frame) value {
 	m.step()
 	a := e.left.eval(m, f)
@@ -129,6 +139,7 @@ func (m *machine) binary(op string, a, b value) value {
 			}
 			return concat(x, y)
 		}
+	// The capacity is cut to the length, so that append copies: x stays as it is.
 	case *list:
 		if y, ok := b.(*list); ok && op == "+" && x.tuple == y.tuple {
 			m.roomItems(len(x.items) + len(y.items))
@@ -136,6 +147,7 @@ func (m *machine) binary(op string, a, b value) value {
 		}
 	}
 	if op == "*" {
+		// 3 * "ab" and "ab" * 3 are the same.
 		if n, ok := integer(b); ok {
 			if v := m.repeat(a, n); v != nil {
 				return v
@@ -153,6 +165,8 @@ func (m *machine) binary(op string, a, b value) value {
 }
 
 // repeat is a sequence times n; nil if v is none.
+// A negative number of times is none. How long the result may be is asked before it
+// is built, and without overflow.
 func (m *machine) repeat(v value, n value) value {
 	k, ok := n.(int64)
 	k = max(k, 0)
@@ -166,6 +180,7 @@ func (m *machine) repeat(v value, n value) value {
 		}
 		m.room(len(v.s) * int(k))
 		var b builder
+		// An empty text repeated a billion times takes no turn at all.
 		for range min(k, k*int64(len(v.s))) {
 			b.write(v)
 		}
@@ -185,6 +200,8 @@ func (m *machine) repeat(v value, n value) value {
 }
 
 // defined fails with the message of an undefined value.
+// Whoever is about to say that a type is wrong asks this first: "x is undefined" tells
+// a template's author more than "got Undefined".
 func (m *machine) defined(v value) {
 	u, ok := v.(*undefined)
 	if !ok {

@@ -2,6 +2,7 @@ package jinja
 
 import "fmt"
 
+// exec writes what every part prints as.
 func (s *outputStmt) exec(m *machine, f *frame) flow {
 	for _, e := range s.parts {
 		v := e.eval(m, f)
@@ -26,8 +27,10 @@ func (s *ifStmt) exec(m *machine, f *frame) flow {
 	return m.run(s.otherwise, f)
 }
 
+// exec of break and continue only says so: the loop hears of it through run.
 func (s *flowStmt) exec(m *machine, f *frame) flow { return s.flow }
 
+// exec computes the value before any name changes: set a, b = b, a swaps them.
 func (s *setStmt) exec(m *machine, f *frame) flow {
 	checkNamespaces(m, f, s.target)
 	m.assign(f, s.target, s.value.eval(m, f))
@@ -64,6 +67,7 @@ func (m *machine) assign(f *frame, target expr, v value) {
 		ns.attrs.set(author(t.attr), hash{kind: 's', s: t.attr}, v)
 	case *listExpr:
 		m.line = t.pos()
+		// Any iterable unpacks, one item at a time; a missing or a further one is an error.
 		it := m.iter(v)
 		for i, item := range t.items {
 			x, ok := it()
@@ -163,6 +167,8 @@ func (s *forStmt) exec(m *machine, f *frame) flow {
 func (s *forStmt) recurse(m *machine, f *frame, v value, depth int) *str {
 	m.enter()
 	defer m.leave()
+	// The parent is the frame of the template around the loop, not of the turn that calls
+	// it again: names of an outer turn are not seen inside.
 	in := &frame{slots: make([]value, s.fn.n), up: f}
 	text, _ := m.capture(func() flow {
 		return s.run(m, in, f, v, &loop{depth: depth, again: func(v value) *str {
@@ -177,6 +183,8 @@ func (s *forStmt) recurse(m *machine, f *frame, v value, depth int) *str {
 func (s *forStmt) run(m *machine, f, out *frame, v value, lp *loop) flow {
 	it := m.iter(v)
 	if s.test != nil {
+		// Items are tested as they are asked for, so that a condition sees what earlier
+		// turns changed in a namespace.
 		it = s.filtered(m, out, it)
 		v = nil // its length is not known any more
 	}
@@ -206,6 +214,7 @@ func (s *forStmt) run(m *machine, f, out *frame, v value, lp *loop) flow {
 		}
 		ended = ended || how == next
 	}
+	// Unset, for a macro defined in the loop may be called behind it.
 	s.scope.leave(f)
 	if !ended && s.otherwise != nil {
 		s.other.enter(m, f)
@@ -218,6 +227,8 @@ func (s *forStmt) run(m *machine, f, out *frame, v value, lp *loop) flow {
 
 // filtered gives the items for which the loop's condition holds.
 func (s *forStmt) filtered(m *machine, f *frame, it func() (value, bool)) func() (value, bool) {
+	// The condition runs in a function of its own: its loop variable is not that of the
+	// body.
 	in := &frame{slots: make([]value, s.testFn.n), up: f}
 	entered := false
 	return func() (value, bool) {

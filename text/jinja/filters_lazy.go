@@ -3,6 +3,8 @@ package jinja
 import "slices"
 
 // filterMap is map(attribute=...) or map(filter, arguments).
+// What is wrong with the arguments is said when the first item is asked for: in
+// Python, too, a generator does nothing before that.
 func filterMap(m *machine, v value, a *args) value {
 	if len(a.pos) == 0 && slices.Contains(a.keys, "attribute") {
 		return m.lazy(v, func() func(value) (value, bool) {
@@ -18,12 +20,15 @@ func filterMap(m *machine, v value, a *args) value {
 		}
 		name, def := m.lookUp("filter", m.lib.filters, a.pos[0])
 		return func(x value) (value, bool) {
+			// Binding takes arguments out of the lists, so every item gets its own.
 			return m.filter(name, def, x, &args{a.pos[1:], slices.Clone(a.keys), slices.Clone(a.vals)}), true
 		}
 	})
 }
 
 // lookUp finds a filter or test that is named at run time.
+// The tables are those of the binder: what a template cannot name, it cannot get at by a
+// name that it computes either.
 func (m *machine) lookUp(what string, table map[string]*filter, name value) (string, *filter) {
 	t, ok := name.(*str)
 	if !ok || table[t.s] == nil {
@@ -41,6 +46,7 @@ func (m *machine) lazy(v value, prepare func() func(value) (value, bool)) value 
 	return &iterator{func() (value, bool) {
 		if it == nil {
 			it = iterSlice(nil)
+			// An empty value is never looked into, so map over None is empty and no error.
 			if truth(v) {
 				fn = prepare()
 				it = m.iter(v)
@@ -60,6 +66,7 @@ func (m *machine) lazy(v value, prepare func() func(value) (value, bool)) value 
 }
 
 // choose is select, reject, selectattr and rejectattr.
+// Without a test, what is true is meant; with byAttr the first argument is a path.
 func (m *machine) choose(name string, v value, a *args, want, byAttr bool) value {
 	return m.lazy(v, func() func(value) (value, bool) {
 		get := func(x value) value { return x }

@@ -29,6 +29,7 @@ func numberFilters() map[string]*filter {
 }
 
 // filterInt is int: "42.9" is 42, and what is no number the default.
+// A base only counts for texts.
 func filterInt(m *machine, v value, a []value) value {
 	m.defined(v)
 	switch v := v.(type) {
@@ -43,6 +44,7 @@ func filterInt(m *machine, v value, a []value) value {
 				return n
 			}
 		}
+		// Jinja tries int(float(v)) where int(v) fails.
 		if f, ok := parseFloat(v.s); ok && !math.IsNaN(f) && !math.IsInf(f, 0) {
 			return truncate(f)
 		}
@@ -64,12 +66,14 @@ func filterInt(m *machine, v value, a []value) value {
 	return int64(0)
 }
 
+// truncate is int(f): towards zero, of any size.
 func truncate(f float64) value {
 	z, _ := big.NewFloat(f).Int(nil)
 	return normal(z)
 }
 
 // filterFloat is float, with a default for what is no number.
+// "inf" and "nan" are numbers, as float() reads them.
 func filterFloat(m *machine, v value, a []value) value {
 	m.defined(v)
 	if t, ok := v.(*str); ok {
@@ -99,6 +103,7 @@ func filterRound(m *machine, v value, a []value) value {
 		m.defined(v)
 		m.fail("round: want a number, got %s", typeName(v))
 	}
+	// A float has 308 decimals at most; this keeps powers of ten small.
 	if prec > 400 || prec < -400 {
 		m.fail("round: precision %d is out of range", prec)
 	}
@@ -112,6 +117,7 @@ func filterRound(m *machine, v value, a []value) value {
 	default:
 		m.fail("round: method must be common, ceil or floor")
 	}
+	// As Jinja computes it: value times ten to the precision, rounded, divided again.
 	scale := m.arithmetic("**", int64(10), int64(prec))
 	x := m.arithmetic("*", n, scale)
 	if f, ok := x.(float64); ok {
@@ -132,6 +138,7 @@ func roundFloat(f float64, prec int) float64 {
 		return f
 	}
 	if prec >= 0 {
+		// Through decimal digits, which round exactly; multiplying by 10^prec would round twice.
 		g, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', prec, 64), 64)
 		return g
 	}
@@ -147,6 +154,7 @@ func (m *machine) roundInt(n value, prec int) value {
 	scale := m.arithmetic("**", int64(10), int64(-prec))
 	rest := m.arithmetic("%", n, scale)
 	down := m.arithmetic("-", n, rest)
+	// Twice the rest against the unit: more than half, or half and an odd digit, goes up.
 	c, _ := compareNumbers(m.arithmetic("*", rest, int64(2)), scale)
 	odd := m.arithmetic("%", m.arithmetic("//", down, scale), int64(2)) == int64(1)
 	if c > 0 || c == 0 && odd {
@@ -156,6 +164,7 @@ func (m *machine) roundInt(n value, prec int) value {
 }
 
 // fileSize is filesizeformat: bytes in units of 1000 or 1024.
+// f below the base is shown in whole bytes, and above YB everything is in YB.
 func fileSize(m *machine, v value, a []value) value {
 	f, ok := filterFloat(m, v, []value{none{}}).(float64)
 	if !ok {

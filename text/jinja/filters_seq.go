@@ -6,6 +6,7 @@ import (
 )
 
 // sequenceFilters are the filters that take lists and dicts apart.
+// Parameters left out are nil in a.
 func sequenceFilters() map[string]*filter {
 	length := apply("", func(m *machine, v value, a []value) value {
 		n, ok := m.len(v)
@@ -14,6 +15,7 @@ func sequenceFilters() map[string]*filter {
 		}
 		return int64(n)
 	})
+	// default replaces what is undefined; with boolean true also what is false or empty.
 	fallback := apply("default_value? boolean?", func(m *machine, v value, a []value) value {
 		if _, ok := v.(*undefined); ok || a[1] != nil && truth(a[1]) && !truth(v) {
 			if a[0] == nil {
@@ -37,14 +39,15 @@ func sequenceFilters() map[string]*filter {
 		"dictsort": apply("case_sensitive? by? reverse?", func(m *machine, v value, a []value) value {
 			return m.dictSort(v, a)
 		}),
-		"unique":     apply("case_sensitive? attribute?", filterUnique),
-		"min":        apply("case_sensitive? attribute?", func(m *machine, v value, a []value) value { return m.extreme("<", v, a) }),
-		"max":        apply("case_sensitive? attribute?", func(m *machine, v value, a []value) value { return m.extreme(">", v, a) }),
-		"sum":        apply("attribute? start?", filterSum),
-		"batch":      apply("linecount fill_with?", filterBatch),
-		"slice":      apply("slices fill_with?", filterSlice),
-		"groupby":    apply("attribute default? case_sensitive?", filterGroupBy),
-		"attr":       apply("name", filterAttr),
+		"unique":  apply("case_sensitive? attribute?", filterUnique),
+		"min":     apply("case_sensitive? attribute?", func(m *machine, v value, a []value) value { return m.extreme("<", v, a) }),
+		"max":     apply("case_sensitive? attribute?", func(m *machine, v value, a []value) value { return m.extreme(">", v, a) }),
+		"sum":     apply("attribute? start?", filterSum),
+		"batch":   apply("linecount fill_with?", filterBatch),
+		"slice":   apply("slices fill_with?", filterSlice),
+		"groupby": apply("attribute default? case_sensitive?", filterGroupBy),
+		"attr":    apply("name", filterAttr),
+		// These hand arguments on to a filter or test that is named at run time.
 		"map":        applyRaw(filterMap),
 		"select":     applyRaw(func(m *machine, v value, a *args) value { return m.choose("select", v, a, true, false) }),
 		"reject":     applyRaw(func(m *machine, v value, a *args) value { return m.choose("reject", v, a, false, false) }),
@@ -55,6 +58,8 @@ func sequenceFilters() map[string]*filter {
 
 // getter looks up an attribute path such as "function.name" or 0 in an item;
 // an undefined result is replaced by missing, unless that is nil.
+// Path parts are looked up as items, then attributes: users' dicts have keys named
+// like methods.
 func (m *machine) getter(path, missing value) func(value) value {
 	var parts []value
 	switch p := path.(type) {
@@ -86,6 +91,7 @@ func (m *machine) getter(path, missing value) func(value) value {
 }
 
 // folded lower-cases strings, for comparing without case.
+// The result only serves as a key; the item itself keeps its case.
 func folded(v value) value {
 	if t, ok := v.(*str); ok {
 		return derived(lower(t.s), t)
@@ -94,6 +100,7 @@ func folded(v value) value {
 }
 
 // keyOf is a getter for sorting; without case unless sensitive says otherwise.
+// Values that are no texts are keys as they are.
 func (m *machine) keyOf(path, missing, sensitive value) func(value) value {
 	get := m.getter(path, missing)
 	if sensitive != nil && truth(sensitive) {
@@ -117,6 +124,7 @@ func filterItems(m *machine, v value, a []value) value {
 	}}
 }
 
+// filterFirst takes one item, also of a generator, which has lost it then.
 func filterFirst(m *machine, v value, a []value) value {
 	if x, ok := m.iter(v)(); ok {
 		return x
@@ -167,6 +175,7 @@ func filterJoin(m *machine, v value, a []value) value {
 	if a[0] != nil {
 		sep = m.str(a[0])
 	}
+	// With attribute= it joins that of the items.
 	get := m.getter(a[1], nil)
 	var b builder
 	for i := 0; ; i++ {
@@ -184,12 +193,14 @@ func filterJoin(m *machine, v value, a []value) value {
 
 // sorted is the stable sort of items by their keys.
 func (m *machine) sorted(items, keys []value, backwards bool) []value {
+	// Places are sorted, so that keys and items stay together.
 	order := make([]int, len(items))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int {
 		m.step()
+		// reverse=True in Python keeps the order of equal items, too.
 		if backwards {
 			i, j = j, i
 		}
@@ -235,6 +246,8 @@ func filterSort(m *machine, v value, a []value) value {
 }
 
 // dictSort gives the pairs of a dict by key or value.
+// Texts are compared without case unless case_sensitive says otherwise; by value it
+// is the values that are.
 func (m *machine) dictSort(v value, a []value) value {
 	d, ok := v.(*dict)
 	if !ok {
@@ -262,6 +275,7 @@ func (m *machine) dictSort(v value, a []value) value {
 }
 
 // filterUnique gives the first of items with equal keys.
+// Equal means equal as keys of a dict: 1 and True are one.
 func filterUnique(m *machine, v value, a []value) value {
 	get := m.keyOf(a[1], nil, a[0])
 	seen := map[hash]bool{}
@@ -290,6 +304,7 @@ func filterUnique(m *machine, v value, a []value) value {
 }
 
 // extreme is min and max: the first item that no other one is beyond.
+// Of equal ones the first wins, as with Python's min and max.
 func (m *machine) extreme(op string, v value, a []value) value {
 	items := m.items(v)
 	if len(items) == 0 {
@@ -306,6 +321,7 @@ func (m *machine) extreme(op string, v value, a []value) value {
 }
 
 // filterSum adds from the left, without compensation of rounding.
+// It begins with start, 0 if that is not given.
 func filterSum(m *machine, v value, a []value) value {
 	get := m.getter(a[0], nil)
 	var sum value = int64(0)
@@ -327,6 +343,7 @@ func filterSum(m *machine, v value, a []value) value {
 }
 
 // filterBatch cuts into rows of n.
+// The last row is filled up with fill_with if that is given.
 func filterBatch(m *machine, v value, a []value) value {
 	n := 0
 	var it func() (value, bool)
@@ -360,6 +377,7 @@ func filterBatch(m *machine, v value, a []value) value {
 }
 
 // filterSlice cuts into n rows, the first ones longer by one.
+// With fill_with every row that is not longer gets one more.
 func filterSlice(m *machine, v value, a []value) value {
 	var items []value
 	n, i, at := 0, 0, 0
@@ -391,6 +409,8 @@ func filterSlice(m *machine, v value, a []value) value {
 }
 
 // filterGroupBy sorts by an attribute and groups what is equal.
+// A group is a tuple (grouper, list) with these names as attributes. Groups come in
+// the order of their keys.
 func filterGroupBy(m *machine, v value, a []value) value {
 	get := m.keyOf(a[0], a[1], a[2])
 	items := m.items(v)

@@ -7,7 +7,10 @@ import (
 )
 
 // textFilters are the filters that make text of their input.
+// Parameters left out are nil in a; numbers after names are Jinja's defaults, which
+// stand where the parameter is read.
 func textFilters() map[string]*filter {
+	// soft takes any value as text and leaves Markup marked.
 	soft := func(spec string, call func(m *machine, t *str, a []value) value) *filter {
 		return apply(spec, func(m *machine, v value, a []value) value {
 			t := m.soft(v)
@@ -27,6 +30,7 @@ func textFilters() map[string]*filter {
 	}
 	return map[string]*filter{
 		"upper": cased(upper), "lower": cased(lower), "capitalize": cased(capitalize), "title": cased(filterTitle),
+		// string and safe differ in the mark of Markup alone.
 		"string": apply("", func(m *machine, v value, a []value) value { return m.soft(v) }),
 		"safe":   apply("", func(m *machine, v value, a []value) value { return m.str(v).markup() }),
 		"escape": escape, "e": escape,
@@ -43,6 +47,7 @@ func textFilters() map[string]*filter {
 		"striptags": apply("", func(m *machine, v value, a []value) value { return stripTags(m.str(v)) }),
 		"urlencode": apply("", urlEncode),
 		"xmlattr":   apply("autospace?", xmlAttr),
+		// A tuple for arguments by place, a dict for those by name: what % takes.
 		"format": applyRaw(func(m *machine, v value, a *args) value {
 			if len(a.pos) > 0 && len(a.keys) > 0 {
 				m.fail("format: positional and keyword arguments do not go together")
@@ -54,6 +59,7 @@ func textFilters() map[string]*filter {
 		}),
 		"tojson": apply("ensure_ascii? indent? separators? sort_keys?", toJSON),
 		"pprint": apply("", func(m *machine, v value, a []value) value { return m.pretty(v) }),
+		// Known to Jinja, of no use here: it is better to hear that than "unknown filter".
 		"urlize": unsupported("urlize"), "random": unsupported("random"),
 	}
 }
@@ -81,8 +87,10 @@ func filterTitle(s string) string {
 	return b.String()
 }
 
+// isTitleBreak says where Jinja's title begins a word, other than str.title.
 func isTitleBreak(r rune) bool { return isSpace(r) || strings.ContainsRune("-({[<", r) }
 
+// Unlike str.replace it takes any value and prints it first.
 func filterReplace(m *machine, v value, a []value) value {
 	n := -1
 	if a[2] != nil && a[2] != (none{}) {
@@ -103,6 +111,7 @@ func filterIndent(m *machine, v value, a []value) value {
 	first, blank := a[1] != nil && truth(a[1]), a[2] != nil && truth(a[2])
 	var b builder
 	newline := author("\n")
+	// Through lineEnd, since Python's splitlines knows more line breaks than \n.
 	for from, line := 0, 0; from <= len(t.s); line++ {
 		end, after := lineEnd(t.s, from)
 		if line > 0 {
@@ -120,6 +129,8 @@ func filterIndent(m *machine, v value, a []value) value {
 }
 
 // filterTruncate is truncate: what is only leeway too long stays whole.
+// Lengths are in characters; end counts. Without killwords the cut goes back to the
+// last blank.
 func filterTruncate(m *machine, v value, a []value) value {
 	length, leeway := m.int("truncate", a[0], 255), 5
 	if a[3] != nil && a[3] != (none{}) {
@@ -146,6 +157,7 @@ func filterTruncate(m *machine, v value, a []value) value {
 			cut = cut.sub(0, i)
 		}
 	}
+	// Of Markup the end is escaped, as + does.
 	return m.binary("+", cut, end)
 }
 
@@ -165,6 +177,7 @@ func wordCount(m *machine, t *str, a []value) value {
 
 // stripTags is Markup.striptags: tags and comments go, white space becomes one
 // blank, entities become characters.
+// What opens and never closes stays.
 func stripTags(t *str) *str {
 	s := t.s
 	var b strings.Builder
@@ -191,6 +204,7 @@ func stripTags(t *str) *str {
 }
 
 // urlEncode quotes a text for a URL, or joins pairs to a query.
+// In a query, blanks are plus signs and slashes are escaped; in a path neither.
 func urlEncode(m *machine, v value, a []value) value {
 	if d, ok := v.(*dict); ok {
 		v = &view{d, "items"}
@@ -223,6 +237,7 @@ func urlEncode(m *machine, v value, a []value) value {
 }
 
 // urlQuote is urllib.parse.quote of UTF-8.
+// Every byte of UTF-8 by itself.
 func urlQuote(s, safe string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -253,6 +268,7 @@ func xmlAttr(m *machine, v value, a []value) value {
 			continue
 		}
 		key := m.text("xmlattr", k)
+		// These characters would end the name: a way to smuggle other attributes in.
 		if strings.ContainsAny(key.s, " \t\n\r\f\v/>=") {
 			m.fail("xmlattr: %s cannot be the name of an attribute", quote(key.s))
 		}

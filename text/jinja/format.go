@@ -11,13 +11,14 @@ import (
 )
 
 // spec is a format specification, of "%5.2f" or of "{:>5.2f}".
+// Widths and precisions are in characters.
 type spec struct {
 	fill  string
-	align byte // '<', '>', '^', '=' or 0: by type
+	align byte // '<', '>', '^', '=' (padding behind the sign) or 0: by type
 	sign  byte // '+', ' ' or 0
-	alt   bool
+	alt   bool // #
 	width int
-	group byte // ',' '_' or 0
+	group byte // between thousands: ',' '_' or 0
 	prec  int  // -1: none
 	verb  byte // 0: by type
 }
@@ -26,6 +27,7 @@ type spec struct {
 func (m *machine) parseSpec(s string) spec {
 	p := spec{fill: " ", prec: -1}
 	whole := s
+	// The fill may be any character, but only if an alignment follows it: "<5" has none.
 	if _, n := utf8.DecodeRuneInString(s); n > 0 && len(s) > n && strings.IndexByte("<>^=", s[n]) >= 0 {
 		p.fill, p.align, s = s[:n], s[n], s[n+1:]
 	} else if s != "" && strings.IndexByte("<>^=", s[0]) >= 0 {
@@ -41,6 +43,7 @@ func (m *machine) parseSpec(s string) spec {
 		p.alt, s = true, s[1:]
 	}
 	if strings.HasPrefix(s, "0") {
+		// A 0 in front of the width means: zeros behind the sign.
 		if p.align == 0 {
 			p.fill, p.align = "0", '='
 		}
@@ -65,6 +68,8 @@ func (m *machine) parseSpec(s string) spec {
 }
 
 // leadingInt reads the digits that s starts with.
+// missing stands for no digits. More than the longest text allowed is refused here,
+// before anything is padded.
 func (m *machine) leadingInt(s string, missing int) (n int, rest string) {
 	i := 0
 	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
@@ -81,6 +86,7 @@ func (m *machine) leadingInt(s string, missing int) (n int, rest string) {
 }
 
 // value formats v as format(v, spec) does.
+// The type decides what a verb means, and what is aligned where.
 func (p spec) value(m *machine, v value) *str {
 	switch x := v.(type) {
 	case *str:
@@ -90,6 +96,7 @@ func (p spec) value(m *machine, v value) *str {
 		return p.text(m, x, '<')
 	case float64:
 		return p.float(m, x)
+	// A bool with a specification is a number in Python: "{:5}".format(True) is "    1".
 	case bool, int64, *big.Int:
 		n, _ := number(v)
 		if p.verb != 0 && strings.IndexByte("eEfFgG%", p.verb) >= 0 {
@@ -107,6 +114,7 @@ func (p spec) text(m *machine, t *str, align byte) *str {
 	if p.prec >= 0 && t.chars() > p.prec {
 		t = t.sub(0, t.offset(p.prec))
 	}
+	// '=' is for numbers; texts padded with 0 keep their own alignment.
 	if p.align != 0 && p.align != '=' {
 		align = p.align
 	}
@@ -126,6 +134,7 @@ func (p spec) text(m *machine, t *str, align byte) *str {
 }
 
 // int formats a whole number in the base of the verb.
+// The rest of the specification applies to digits: sign, prefix, groups, padding.
 func (p spec) int(m *machine, v value) *str {
 	z := toBig(v)
 	base, prefix := 10, ""
@@ -159,6 +168,7 @@ func (p spec) int(m *machine, v value) *str {
 }
 
 // float formats a float; without a verb it is repr, or %g with a precision.
+// Computed on the magnitude; the sign is put in front at the end, also that of -0.0.
 func (p spec) float(m *machine, f float64) *str {
 	prec := p.prec
 	if prec < 0 {
@@ -175,6 +185,7 @@ func (p spec) float(m *machine, f float64) *str {
 	case '%':
 		s = strconv.FormatFloat(abs*100, 'f', prec, 64) + "%"
 	case 0:
+		// With a precision but no verb Python prints at least one digit behind the point.
 		if s = formatFloat(abs); p.prec >= 0 {
 			s = formatG(abs, prec, false)
 			if !strings.ContainsAny(s, ".en") {
@@ -189,6 +200,7 @@ func (p spec) float(m *machine, f float64) *str {
 		s = "inf"
 	case math.IsNaN(f):
 		s = "nan"
+	// # keeps the point though no digit follows.
 	case p.alt && !strings.Contains(s, "."):
 		i := strings.IndexAny(s+"e", "e%")
 		s = s[:i] + "." + s[i:]
@@ -196,11 +208,13 @@ func (p spec) float(m *machine, f float64) *str {
 	if p.verb >= 'A' && p.verb <= 'Z' {
 		s = strings.ToUpper(s)
 	}
+	// Only the digits in front of the point are grouped and padded.
 	i := len(s) - len(strings.TrimLeft(s, "0123456789"))
 	return p.number(m, math.Signbit(f) && !math.IsNaN(f), "", s[:i], s[i:])
 }
 
 // formatG is %g: plain or scientific notation, whichever fits the precision.
+// zeros keeps those at the end, as # asks for.
 func formatG(f float64, prec int, zeros bool) string {
 	if prec == 0 {
 		prec = 1
@@ -233,15 +247,18 @@ func (p spec) number(m *machine, negative bool, prefix, digits, rest string) *st
 		sign = string(p.sign)
 	}
 	head := sign + prefix
+	// How many digits, separators included, fill the width.
 	zeros := 0
 	if p.align == '=' {
 		zeros = p.width - len(head) - len(rest)
 		m.room(max(zeros, 0))
 	}
 	if p.align == '=' && p.fill != "0" {
+		// A fill other than 0 stands in front of the groups; zeros are digits and are grouped.
 		digits = p.grouped(digits)
 		digits = strings.Repeat(p.fill, max(zeros-len(digits), 0)) + digits
 	} else {
+		// Each turn adds about half of what is missing, as separators come along with digits.
 		for p.group == 0 && len(digits) < zeros || p.group != 0 && len(p.grouped(digits)) < zeros {
 			digits = strings.Repeat("0", max(1, (zeros-len(p.grouped(digits)))/2)) + digits
 		}
@@ -254,6 +271,7 @@ func (p spec) number(m *machine, negative bool, prefix, digits, rest string) *st
 
 // grouped puts the separator of thousands into digits.
 func (p spec) grouped(digits string) string {
+	// Hexadecimal, octal and binary digits are grouped in fours.
 	size := 3
 	if strings.IndexByte("bBoOxX", p.verb) >= 0 && p.verb != 0 {
 		size = 4
@@ -273,12 +291,14 @@ func (p spec) grouped(digits string) string {
 }
 
 // format is str.format.
+// Two levels: a field may have fields in its specification, and those none.
 func (m *machine) format(t *str, a *args) *str {
 	f := formatter{m: m, a: a}
 	out := f.run(t, 2)
 	return out.like(t)
 }
 
+// auto and byNo may not go together: Python refuses "{}{0}".
 type formatter struct {
 	m    *machine
 	a    *args
@@ -303,6 +323,7 @@ func (f *formatter) run(t *str, depth int) *str {
 		if i += n; i == len(t.s) {
 			break
 		}
+		// {{ and }} are the brackets themselves.
 		if i+1 < len(t.s) && t.s[i+1] == t.s[i] {
 			b.write(t.sub(i, i+1))
 			i += 2
@@ -339,6 +360,7 @@ func fieldEnd(s string, i int) int {
 func (f *formatter) field(t *str, depth int) *str {
 	m := f.m
 	name, at := t.s, len(t.s)
+	// A colon or an exclamation mark inside [...] belongs to the key.
 	inItem := false
 	for i := 0; i < len(t.s); i++ {
 		c := t.s[i]
@@ -376,6 +398,7 @@ func (f *formatter) field(t *str, depth int) *str {
 	if rest.s != "" {
 		specText = f.run(rest.sub(1, len(rest.s)), depth-1).s
 	}
+	// format(v, "") is str(v).
 	if specText == "" {
 		return m.str(v)
 	}
@@ -383,6 +406,7 @@ func (f *formatter) field(t *str, depth int) *str {
 }
 
 // toASCII escapes what is left of a repr beyond ASCII.
+// Python's ascii() and the conversion !a.
 func toASCII(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -420,6 +444,7 @@ func (f *formatter) lookup(name string) value {
 			v = m.attr(v, rest[1:end])
 		case rest[0] == '[' && end > 2:
 			key := rest[1 : end-1]
+			// A key of digits is an index, anything else a text: no quotes here.
 			if i, err := strconv.ParseInt(key, 10, 64); err == nil && key[0] != '-' && key[0] != '+' {
 				v = m.item(v, i)
 			} else {

@@ -13,6 +13,7 @@ func globals() map[string]*function {
 		table[name] = &function{name, func(m *machine, a *args) value { return call(m, m.bind(name, s, a)) }}
 	}
 	def("range", "/ start stop? step?", makeRange)
+	// transformers adds raise_exception and strftime_now to Jinja's globals.
 	def("raise_exception", "message", func(m *machine, a []value) value {
 		panic(&RaisedError{m.line, m.str(a[0]).s})
 	})
@@ -20,6 +21,7 @@ func globals() map[string]*function {
 		t := m.text("strftime_now", a[0])
 		return derived(m.strftime(t.s, m.opt.Now()), t)
 	})
+	// A joiner says nothing the first time it is called, and sep from then on.
 	def("joiner", "sep?", func(m *machine, a []value) value {
 		var sep value = author(", ")
 		if a[0] != nil {
@@ -58,6 +60,7 @@ func globals() map[string]*function {
 }
 
 // makeRange is range.
+// With one argument it is the end. The count is computed without going through it.
 func makeRange(m *machine, a []value) value {
 	arg := func(v value) int64 {
 		if v == nil {
@@ -107,6 +110,7 @@ func fromKeys(m *machine, a *args) value {
 }
 
 // makeDict is dict(mapping or pairs, **keywords).
+// Keywords come behind the pairs and win over them.
 func (m *machine) makeDict(name string, a *args) *dict {
 	if len(a.pos) > 1 {
 		m.fail("%s: got %d arguments, want at most 1", name, len(a.pos))

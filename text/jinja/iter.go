@@ -7,6 +7,7 @@ import (
 
 // iter starts to go through a value; the function it returns gives ok false at
 // the end, and again when called after it.
+// Nothing here needs closing: what is given up half-way is left to the collector.
 func (m *machine) iter(v value) func() (value, bool) {
 	it, ok := m.tryIter(v)
 	if !ok {
@@ -35,10 +36,13 @@ func (m *machine) tryIter(v value) (it func() (value, bool), ok bool) {
 			i++
 			return v.start + i*v.step, true
 		}, true
+	// The same one: what is taken is gone for all that hold it.
 	case *iterator:
 		return v.next, true
+	// A loop over what is not there runs no turn, as in Jinja; many templates count on it.
 	case *undefined:
 		return iterSlice(nil), true
+	// A loop goes through itself as pairs of an item and the loop, and takes its items.
 	case *loop:
 		return func() (value, bool) {
 			x, ok := v.next()
@@ -64,6 +68,7 @@ func iterSlice(items []value) func() (value, bool) {
 }
 
 // iterChars gives the characters; those of Markup are plain, as in Python.
+// Characters of a user's text stay a user's text.
 func (t *str) iterChars() func() (value, bool) {
 	t = t.plain()
 	at := 0
@@ -104,6 +109,7 @@ func (m *machine) items(v value) []value {
 }
 
 // collect takes all that is left.
+// Each item costs a step, so that a generator without end meets the limit.
 func (m *machine) collect(it func() (value, bool)) []value {
 	var items []value
 	for {
@@ -128,6 +134,7 @@ func (m *machine) len(v value) (int, bool) {
 		return len(v.keys), true
 	case *view:
 		return len(v.d.keys), true
+	// At most maxRange.
 	case span:
 		return int(v.n), true
 	case *undefined:
@@ -147,6 +154,7 @@ func index(i, n int64) (int64, bool) {
 }
 
 // slice is x[from:to:step]; a bound that is nil or None is left out.
+// Bounds behind the ends are cut to them, as in Python; only the step may not be 0.
 func (m *machine) slice(x, from, to, step value) value {
 	m.defined(x)
 	var n int
@@ -163,6 +171,7 @@ func (m *machine) slice(x, from, to, step value) value {
 	if by == 0 {
 		m.fail("the step of a slice cannot be zero")
 	}
+	// Going backwards, one before the first item is where a slice may stop.
 	lo, hi := 0, n // where the bounds may lie
 	if by < 0 {
 		lo, hi = -1, n-1
@@ -195,6 +204,7 @@ func (m *machine) slice(x, from, to, step value) value {
 }
 
 // bound is a bound of a slice; ok is false if it is left out.
+// What is beyond 2^40 either way is beyond every sequence here.
 func (m *machine) bound(v value) (int, bool) {
 	switch v := v.(type) {
 	case nil, none:
@@ -233,6 +243,7 @@ func (m *machine) pickChars(t *str, first, by, count int) value {
 		from := t.offset(first)
 		return t.sub(from, from+byteOffset(t.s[from:], count))
 	}
+	// Every character's place once, as stepping through UTF-8 for each would be quadratic.
 	var starts []int // of all characters, and the end
 	for i := range t.s {
 		starts = append(starts, i)

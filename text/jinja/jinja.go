@@ -7,6 +7,7 @@ import (
 
 // Template is a parsed chat template. It does not change and may be rendered
 // by many goroutines at once.
+// body is shared by all renderings: the tree is not changed after Parse.
 type Template struct {
 	body []stmt
 	root *scope
@@ -30,6 +31,8 @@ func Parse(source string) (*Template, error) {
 }
 
 // Options bound a rendering. The zero value takes the defaults.
+// The limits are for templates that loop forever or build texts without end; those
+// that models come with stay far below them.
 type Options struct {
 	Now       func() time.Time // clock of strftime_now (default: time.Now)
 	MaxSteps  int              // expressions, loop turns and 128 bytes of strings built (default: 10 million)
@@ -55,6 +58,8 @@ func (o Options) withDefaults() Options {
 }
 
 // Segment is a stretch of rendered text of one origin.
+// A tokenizer reads special tokens in those without Data, and a trainer counts the
+// loss where Learn is set.
 type Segment struct {
 	Text  string
 	Data  bool // came out of vars: never to be read as special tokens
@@ -70,8 +75,8 @@ func Text(segments []Segment) string {
 	return b.String()
 }
 
-// Render runs the template over vars: string, bool, the int and float types,
-// nil, *big.Int, json.Number, []any, []string, [Dict], map[string]any (in the
+// Render runs the template over vars: string, bool, int, int32, int64, uint32,
+// float32, float64, nil, *big.Int, json.Number, []any, []string, [Dict], map[string]any (in the
 // order of its keys), json.RawMessage, and [Authored] for texts that the
 // template may write as its own, such as bos_token. Segments that follow each
 // other differ in Data or Learn. Errors are [*Error] or, of raise_exception,

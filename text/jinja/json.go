@@ -21,6 +21,7 @@ type Item struct {
 }
 
 // Get returns the value under a key.
+// It looks from the end, where the one that counts is.
 func (d Dict) Get(key string) (any, bool) {
 	for i := len(d) - 1; i >= 0; i-- {
 		if d[i].Key == key {
@@ -32,6 +33,7 @@ func (d Dict) Get(key string) (any, bool) {
 
 // Authored is a text in vars that counts as written by the template's author,
 // such as bos_token: its bytes are not Data.
+// Everything else in vars is a user's, however harmless it looks.
 type Authored string
 
 // maxJSONDepth bounds the nesting that ParseJSON reads.
@@ -40,14 +42,17 @@ const maxJSONDepth = 500
 // ParseJSON reads one JSON value for use in vars: objects as [Dict] in their
 // order, whole numbers as int64 or *big.Int, others as float64, as Python's
 // json does.
+// Errors name the byte. Limits: maxJSONDepth and the length of what is given.
 func ParseJSON(data []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
+	// float64 would lose the digits of large ints, which templates print.
 	d.UseNumber()
 	v, err := readJSON(d, 0)
 	if err != nil {
 		return nil, fmt.Errorf("JSON at byte %d: %w", d.InputOffset(), err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		// A second value is more likely a mistake than a wish.
 		return nil, fmt.Errorf("JSON at byte %d: more behind the value", d.InputOffset())
 	}
 	return v, nil
@@ -88,6 +93,7 @@ func readJSON(d *json.Decoder, depth int) (any, error) {
 
 // readObject reads the fields behind an open brace.
 func readObject(d *json.Decoder, depth int) (any, error) {
+	// Fields may repeat; convert settles it.
 	object := Dict{}
 	for d.More() {
 		key, err := d.Token()
@@ -105,6 +111,7 @@ func readObject(d *json.Decoder, depth int) (any, error) {
 }
 
 // parseNumber is a JSON number as Python reads it.
+// Python refuses to read ints of more than 4300 digits, and so do we.
 func parseNumber(s string) (any, error) {
 	if strings.ContainsAny(s, ".eE") {
 		f, ok := parseFloat(s)
@@ -122,6 +129,7 @@ func parseNumber(s string) (any, error) {
 
 // convert makes a value of a Go value; path is the variable that it is in. All strings
 // come out of vars, but those that say otherwise.
+// Go values are converted when a template first asks for their variable, and once.
 func (m *machine) convert(x any, path string, depth int) value {
 	m.step()
 	if depth > maxJSONDepth {
@@ -166,6 +174,7 @@ func (m *machine) convert(x any, path string, depth int) value {
 		return d
 	case map[string]any:
 		d := newDict(len(x))
+		// Go's order differs from run to run; a rendering must not.
 		for _, k := range sortedKeys(x) {
 			d.set(&str{s: k, origin: fromVars}, hash{kind: 's', s: k}, m.convert(x[k], path, depth+1))
 		}
@@ -174,6 +183,7 @@ func (m *machine) convert(x any, path string, depth int) value {
 	return m.convertList(x, path, depth)
 }
 
+// convertNumber names the variable that holds what is no number.
 func (m *machine) convertNumber(s, path string) value {
 	v, err := parseNumber(s)
 	if err != nil {
@@ -200,6 +210,7 @@ func (m *machine) convertList(x any, path string, depth int) value {
 	return &list{items: items}
 }
 
+// convertAll converts one by one, so that each step is paid for.
 func convertAll[T any](m *machine, list []T, path string, depth int) []value {
 	items := make([]value, len(list))
 	for i, x := range list {

@@ -25,6 +25,7 @@ const (
 	tokOp
 )
 
+// A data token holds text as it is printed, stripped already.
 type token struct {
 	kind tokenKind
 	line int
@@ -72,6 +73,7 @@ func lex(source string) (tokens []token, err error) {
 		return nil, &Error{1, fmt.Sprintf("template of %d bytes, want at most %d", len(source), maxSource), ErrLimit}
 	}
 	source = normalizeNewlines(source)
+	// keep_trailing_newline is off, as in Jinja's default: one newline at the end goes.
 	source = strings.TrimSuffix(source, "\n")
 	l := &lexer{src: source, line: 1, lineStart: true}
 	defer catch(&err)
@@ -96,6 +98,8 @@ func catch(err *error) {
 	}
 }
 
+// normalizeNewlines turns \r\n and \r into \n, as Jinja does to the whole source,
+// strings in it included.
 func normalizeNewlines(s string) string {
 	if strings.IndexByte(s, '\r') < 0 {
 		return s
@@ -103,10 +107,12 @@ func normalizeNewlines(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
+// fail ends the lexing; catch makes an error of it.
 func (l *lexer) fail(format string, args ...any) {
 	panic(&Error{Line: l.line, Msg: fmt.Sprintf(format, args...)})
 }
 
+// emit adds a token of the current line.
 func (l *lexer) emit(kind tokenKind, text string) {
 	l.tokens = append(l.tokens, token{kind: kind, line: l.line, text: text})
 }
@@ -137,6 +143,7 @@ func (l *lexer) root() {
 		l.take(len(rest))
 		return
 	}
+	// raw is a tag that hides others, so it is looked for before them.
 	open := rest[at+1]
 	raw := 0
 	if open == '%' {
@@ -185,6 +192,8 @@ func sign(s string) string {
 
 // text emits the text before a tag, stripped as the tag asks for.
 func (l *lexer) text(s, sign string, block bool) {
+	// The sign is that of the tag which follows: {%- strips, {%+ keeps, and a bare block
+	// tag takes the blanks in front of it if they begin the line.
 	keep := s
 	switch {
 	case sign == "-":
@@ -203,6 +212,7 @@ func (l *lexer) text(s, sign string, block bool) {
 
 // rawTag returns the length of a "{% raw %}" tag that s starts with, or 0.
 func rawTag(s string) int {
+	// Nothing but the name may stand in the tag; {% raw x %} is an unknown statement.
 	rest := s[2+len(sign(s[2:])):]
 	rest, ok := strings.CutPrefix(strings.TrimLeftFunc(rest, isSpace), "raw")
 	if !ok {
@@ -221,6 +231,7 @@ func rawTag(s string) int {
 // raw emits the text up to "{% endraw %}" as it stands.
 func (l *lexer) raw() {
 	rest := l.src[l.pos:]
+	// The first {% endraw %} ends it; other tags inside are text.
 	for from := 0; rest != ""; { // Jinja lets the template end right here
 		i := strings.Index(rest[from:], "{%")
 		if i < 0 {
@@ -242,6 +253,7 @@ func (l *lexer) raw() {
 
 // tagEnd returns the length of a tag's end that s starts with, with the white
 // space that it swallows, or 0.
+// plus says that a + may stand in front of the end, trim that a newline behind it goes.
 func tagEnd(s, end string, plus, trim bool) int {
 	if after, ok := strings.CutPrefix(s, "-"+end); ok {
 		return len(s) - len(strings.TrimLeftFunc(after, isSpace))
@@ -277,6 +289,7 @@ func (l *lexer) comment() {
 // tag reads the tokens of a tag up to its end, which counts only outside of
 // brackets.
 func (l *lexer) tag(end tokenKind) {
+	// The ends of {{ }} know no + and swallow no newline.
 	mark, plus := "%}", true
 	if end == tokVarEnd {
 		mark, plus = "}}", false
@@ -309,6 +322,7 @@ func (l *lexer) expression(open []byte) []byte {
 	case r >= '0' && r <= '9':
 		l.number(rest)
 		return open
+	// Python's identifiers, but for a few characters that only NFKC makes letters.
 	case r == '_' || unicode.IsLetter(r) || unicode.Is(unicode.Nl, r):
 		n := strings.IndexFunc(rest, func(r rune) bool {
 			return r != '_' && !unicode.IsLetter(r) && !unicode.In(r, unicode.N, unicode.Mn, unicode.Mc)
@@ -323,6 +337,7 @@ func (l *lexer) expression(open []byte) []byte {
 		l.str(rest)
 		return open
 	}
+	// Longer ones come first, so ** is not two stars.
 	for _, op := range operators {
 		if !strings.HasPrefix(rest, op) {
 			continue
@@ -334,6 +349,7 @@ func (l *lexer) expression(open []byte) []byte {
 			open = append(open, ']')
 		case "{":
 			open = append(open, '}')
+		// Brackets are matched here, since an end of a tag inside of them is none: {{ {} }}.
 		case ")", "]", "}":
 			if len(open) == 0 {
 				l.fail("unexpected %q", op)
@@ -397,6 +413,7 @@ func (l *lexer) number(s string) {
 	if s[0] == '0' {
 		n = digits(s, "0")
 		text = s[:n]
+		// 0x and its like; other numbers begin with 0 only if they are 0.
 		set := ""
 		if len(s) > 1 {
 			switch s[1] | 0x20 {
@@ -413,6 +430,7 @@ func (l *lexer) number(s string) {
 			if d := digits(rest, set); d > 0 {
 				text, n = rest[:d], len(s)-len(rest)+d
 			} else {
+				// 0x without digits: the 0 is a number and x a name behind it.
 				base = 10
 			}
 		}
@@ -427,6 +445,7 @@ func (l *lexer) number(s string) {
 }
 
 // floatEnd returns the length of the float that s starts with, or 0.
+// A dot needs digits behind it; an exponent makes a float without one.
 func floatEnd(s string) int {
 	n, end := digits(s, decimal), 0
 	if n < len(s) && s[n] == '.' {
@@ -452,6 +471,7 @@ func (l *lexer) str(s string) {
 	quote := s[0]
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
+		// Whatever is escaped, it is no quote that ends the string.
 		case '\\':
 			i++
 		case quote:

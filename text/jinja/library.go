@@ -10,11 +10,13 @@ import (
 type library struct {
 	filters, tests map[string]*filter
 	globals        map[string]*function
+	// Ranges have the methods of tuples; no other type has any.
 	// methods by type
 	strings, dicts, lists, tuples, floats map[string]method
 }
 
 // filter is a filter or a test: v|name(a) or v is name(a).
+// Filters and tests are one kind of thing: functions of a value and arguments.
 type filter struct {
 	sig  sig
 	call func(m *machine, v value, a []value) value

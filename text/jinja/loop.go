@@ -1,6 +1,7 @@
 package jinja
 
 // loop is the variable loop. It looks at most one item ahead.
+// The one item ahead is what loop.last and loop.nextitem need.
 type loop struct {
 	index         int // from 0
 	depth         int // from 0
@@ -16,6 +17,7 @@ type loop struct {
 	changedBefore bool
 }
 
+// start begins a loop, in a recursive one with depth and again set before.
 func (l *loop) start(m *machine, over value, it func() (value, bool)) {
 	l.m, l.over, l.it, l.index, l.length = m, over, it, -1, -1
 }
@@ -32,6 +34,7 @@ func (l *loop) next() (value, bool) {
 	return v, true
 }
 
+// peek is the next item, without moving on.
 func (l *loop) peek() (value, bool) {
 	if !l.peeked || l.after == nil {
 		l.after, _ = l.it()
@@ -47,6 +50,7 @@ func (l *loop) len() int {
 	}
 	if n, ok := l.m.len(l.over); ok {
 		l.length = n
+		// Lists know their length; only a generator has to be read to its end.
 		return n
 	}
 	var rest []value
@@ -113,6 +117,7 @@ func (l *loop) attr(name string) value {
 	return nil
 }
 
+// cycle is loop.cycle(a, b, ...): they take turns.
 func (l *loop) cycle(m *machine, a *args) value {
 	a.noKeywords(m, "cycle")
 	if len(a.pos) == 0 {
@@ -132,6 +137,7 @@ func (l *loop) changed(m *machine, a *args) value {
 	return !same
 }
 
+// call is loop(items) of a recursive loop: its body again, one level deeper.
 func (l *loop) call(m *machine, a *args) value {
 	v := m.bind("loop", signature("iterable"), a)
 	if l.again == nil {

@@ -7,6 +7,7 @@ import (
 // machine is one rendering: what it reads, what it has written, and what it
 // may still spend. Its methods panic with *Error or *RaisedError, which Render
 // catches.
+// It belongs to one goroutine and is thrown away after the rendering.
 type machine struct {
 	lib   *library
 	opt   Options
@@ -19,11 +20,13 @@ type machine struct {
 }
 
 // frame holds the variables of a function while it runs.
+// A macro keeps the frame that it was defined in, as a Python closure does.
 type frame struct {
 	slots []value
 	up    *frame // of the function around it
 }
 
+// at is where a variable lives: r.hops frames out.
 func (f *frame) at(r ref) *value {
 	for ; r.hops > 0; r.hops-- {
 		f = f.up
@@ -49,6 +52,7 @@ func (m *machine) step() {
 }
 
 // spend pays for building or reading n bytes.
+// 128 bytes cost a step, so that ten million steps build about a gigabyte in all.
 func (m *machine) spend(n int) {
 	if m.steps -= n >> 7; m.steps < 0 {
 		m.limit("more than %d steps (does a loop have no end?)", m.opt.MaxSteps)
@@ -64,6 +68,7 @@ func (m *machine) room(n int) {
 }
 
 // roomItems is room for a list of n items.
+// An item takes about 16 bytes.
 func (m *machine) roomItems(n int) {
 	if n > m.opt.MaxOutput/16 || n < 0 {
 		m.limit("a list of more than %d items", m.opt.MaxOutput/16)
@@ -84,6 +89,7 @@ func (m *machine) leave() { m.depth-- }
 func (m *machine) write(t *str) { m.add(m.out, t) }
 
 // add puts t behind what a builder has, and pays for it.
+// Every string that grows goes through here, or asks room itself.
 func (m *machine) add(b *builder, t *str) {
 	if len(b.b)+len(t.s) > m.opt.MaxOutput {
 		m.limit("a text of more than %d bytes", m.opt.MaxOutput)
@@ -93,6 +99,7 @@ func (m *machine) add(b *builder, t *str) {
 }
 
 // capture runs fn and returns what it wrote.
+// A panic may leave m.out changed; nobody writes after one.
 func (m *machine) capture(fn func() flow) (*str, flow) {
 	out := m.out
 	m.out = &builder{}
@@ -103,6 +110,7 @@ func (m *machine) capture(fn func() flow) (*str, flow) {
 }
 
 // resolve finds a render variable or a global; nil if there is neither.
+// A variable shadows a global of its name.
 func (m *machine) resolve(name string) value {
 	if v, ok := m.seen[name]; ok {
 		return v
@@ -125,6 +133,7 @@ func (s *scope) enter(m *machine, f *frame) {
 			f.slots[slot] = m.resolve(e.name)
 		case byAlias:
 			f.slots[slot] = *f.at(e.alias)
+		// A scope is entered for each turn of a loop: what the turn before set is gone.
 		case byNothing:
 			f.slots[slot] = nil
 		}

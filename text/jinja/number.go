@@ -35,6 +35,7 @@ func number(v value) (value, bool) {
 }
 
 // integer is v as int64 or *big.Int if it is a whole number by type.
+// 1.0 is not one, though it equals 1.
 func integer(v value) (value, bool) {
 	n, ok := number(v)
 	if _, float := n.(float64); float {
@@ -43,6 +44,7 @@ func integer(v value) (value, bool) {
 	return n, ok
 }
 
+// v must be an int64 or a *big.Int.
 func toBig(v value) *big.Int {
 	if n, ok := v.(int64); ok {
 		return big.NewInt(n)
@@ -66,6 +68,7 @@ func (m *machine) toFloat(v value) float64 {
 }
 
 // arithmetic computes a op b for two numbers.
+// Ints stay ints but for "/", and a float on either side makes the result one.
 func (m *machine) arithmetic(op string, a, b value) value {
 	_, fa := a.(float64)
 	_, fb := b.(float64)
@@ -84,9 +87,12 @@ func (m *machine) arithmetic(op string, a, b value) value {
 
 // smallArithmetic computes on int64; ok is false where the result may not fit
 // or the divisor is zero.
+// Go divides towards zero, Python downwards: -7 // 2 is -4, and the rest has the sign of
+// the divisor.
 func smallArithmetic(op string, x, y int64) (value, bool) {
 	switch op {
 	case "+":
+		// It fits if the sum moved the way that y points.
 		z := x + y
 		return z, (z > x) == (y > 0)
 	case "-":
@@ -96,6 +102,7 @@ func smallArithmetic(op string, x, y int64) (value, bool) {
 		hi, lo := bits.Mul64(magnitude(x), magnitude(y))
 		return x * y, hi == 0 && lo < 1<<63
 	case "//", "%":
+		// The least int64 by -1 does not fit; zero is bigArithmetic's error.
 		if y == 0 || y == -1 {
 			return nil, false
 		}
@@ -111,6 +118,7 @@ func smallArithmetic(op string, x, y int64) (value, bool) {
 	return nil, false
 }
 
+// magnitude is |x|, also of the least int64, which has no positive twin.
 func magnitude(x int64) uint64 {
 	if x < 0 {
 		return -uint64(x)
@@ -121,6 +129,7 @@ func magnitude(x int64) uint64 {
 // bigArithmetic computes on ints of any size up to maxBits.
 func (m *machine) bigArithmetic(op string, x, y *big.Int) value {
 	z := new(big.Int)
+	// Work grows with the length: a step for every 128 bytes of operands.
 	m.spend((x.BitLen() + y.BitLen()) / 8)
 	switch op {
 	case "+":
@@ -143,6 +152,8 @@ func (m *machine) bigArithmetic(op string, x, y *big.Int) value {
 		if op == "%" {
 			z = r
 		}
+	// A negative exponent gives a float. What the result would have in bits is asked
+	// before it is computed.
 	case "**":
 		if y.Sign() < 0 {
 			return m.floatArithmetic(op, m.toFloat(normal(x)), m.toFloat(normal(y)))
@@ -151,6 +162,7 @@ func (m *machine) bigArithmetic(op string, x, y *big.Int) value {
 			m.limit("an int of more than %d bits", maxBits)
 		}
 		if x.BitLen() <= 1 && y.Sign() > 0 { // 0, 1 or -1
+			// Only whether the exponent is odd counts.
 			y = big.NewInt(2 - int64(y.Bit(0)))
 		}
 		z.Exp(x, y, nil)
@@ -162,6 +174,7 @@ func (m *machine) bigArithmetic(op string, x, y *big.Int) value {
 }
 
 // floatArithmetic computes on floats; where Python raises, it fails.
+// Go gives infinities and NaN where Python raises an error.
 func (m *machine) floatArithmetic(op string, x, y float64) value {
 	if y == 0 && (op == "/" || op == "//" || op == "%") {
 		m.fail("division by zero")
@@ -194,6 +207,7 @@ func (m *machine) floatArithmetic(op string, x, y float64) value {
 }
 
 // floorMod is Python's % of floats: the result has the sign of y.
+// A zero has the sign of y too, which repr shows.
 func floorMod(x, y float64) float64 {
 	r := math.Mod(x, y)
 	if r != 0 && (r < 0) != (y < 0) {
@@ -206,6 +220,8 @@ func floorMod(x, y float64) float64 {
 }
 
 // compareNumbers returns -1, 0 or 1; ok is false if one is not a number (NaN).
+// An int beyond 2^53 and a float are compared exactly, as Python does, so that neither
+// is rounded on the way.
 func compareNumbers(a, b value) (c int, ok bool) {
 	x, isX := a.(int64)
 	y, isY := b.(int64)
@@ -238,6 +254,7 @@ func exact(v value) *big.Float {
 
 // formatFloat is repr() of a float: the shortest digits that read back the
 // same, in plain notation from 1e-4 up to 1e16.
+// Go's and Python's shortest digits are the same: both round-trip with the fewest.
 func formatFloat(f float64) string {
 	switch {
 	case math.IsNaN(f):
@@ -275,6 +292,7 @@ func parseInt(s string, base int) (value, bool) {
 		sign, s = strings.TrimPrefix(s[:1], "+"), s[1:]
 	}
 	if len(s) > 2 && s[0] == '0' {
+		// A prefix is also allowed where base says the same.
 		for b, c := range [...]byte{2: 'b', 8: 'o', 16: 'x'} {
 			if c != 0 && s[1] == c && (base == 0 || base == b) {
 				s, base = strings.TrimPrefix(s[2:], "_"), b
@@ -283,6 +301,7 @@ func parseInt(s string, base int) (value, bool) {
 		}
 	}
 	if base == 0 {
+		// int("010", 0) is an error in Python: it could be meant as octal.
 		if base = 10; strings.Trim(s, "0_") != "" && s[0] == '0' {
 			return nil, false
 		}
@@ -298,12 +317,14 @@ func parseInt(s string, base int) (value, bool) {
 }
 
 // parseFloat is float(s) of Python.
+// Python allows single underscores between digits and no hexadecimal.
 func parseFloat(s string) (float64, bool) {
 	s = asciiDigits(strings.TrimFunc(s, isSpace))
 	if strings.ContainsAny(s, "xXpP") || strings.Contains(s, "__") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
+	// float("1e999") is inf, no error.
 	if e, ok := err.(*strconv.NumError); ok && e.Err == strconv.ErrRange {
 		return f, true
 	}

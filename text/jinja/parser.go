@@ -8,6 +8,7 @@ import (
 
 // parser turns tokens into statements, one method per construct of the
 // grammar, with the precedences and oddities of Jinja 3.1.
+// Its methods panic with *Error, which parse catches.
 type parser struct {
 	tokens []token
 	pos    int
@@ -21,6 +22,7 @@ func (p *parser) line() int   { return p.tokens[p.pos].line }
 func (p *parser) look() token { return p.tokens[min(p.pos+1, len(p.tokens)-1)] }
 
 // advance returns the current token and moves behind it.
+// At the end it stays at tokEOF, so that no caller needs to look for it.
 func (p *parser) advance() token {
 	t := p.tokens[p.pos]
 	if p.pos < len(p.tokens)-1 {
@@ -29,6 +31,7 @@ func (p *parser) advance() token {
 	return t
 }
 
+// fail ends the parsing with an error about the current line.
 func (p *parser) fail(format string, args ...any) { p.failAt(p.line(), format, args...) }
 
 func (p *parser) failAt(line int, format string, args ...any) {
@@ -44,6 +47,7 @@ func (p *parser) nest() func() {
 	return func() { p.depth-- }
 }
 
+// Methods named is look, skip moves on if it is there, expect fails if it is not.
 func (p *parser) isOp(op string) bool {
 	t := p.cur()
 	return t.kind == tokOp && t.text == op
@@ -113,6 +117,7 @@ func parse(source string) (body []stmt, err error) {
 
 // checkTree bounds the depth of the tree, which a chain of operators makes as
 // deep as it is long, so that those who walk it need not.
+// maxTree is well inside Go's stack; Python would fail with RecursionError.
 func checkTree(n node, depth int) {
 	if depth > maxTree {
 		panic(&Error{n.pos(), fmt.Sprintf("an expression of more than %d operators in a row", maxTree), ErrLimit})
@@ -122,6 +127,7 @@ func checkTree(n node, depth int) {
 
 // statements reads up to a block tag of one of the names in ends, whose name is
 // then the current token; without ends, up to the end of the template.
+// Text and {{ }} in a row become one statement.
 func (p *parser) statements(ends []string) []stmt {
 	defer p.nest()()
 	p.ends = append(p.ends, ends)
@@ -145,6 +151,7 @@ func (p *parser) statements(ends []string) []stmt {
 			p.advance()
 			print(t.line, p.tuple(true, nil, false))
 			p.expectEnd(tokVarEnd)
+		// The name is the end of the body: whoever opened it reads the rest of the tag.
 		case tokBlock:
 			p.advance()
 			if p.isName(ends...) {
@@ -168,6 +175,7 @@ func (p *parser) statements(ends []string) []stmt {
 
 // block reads the rest of a tag and its body, up to a tag of one of the names;
 // that tag's name is consumed and returned.
+// Jinja lets a colon end the head of a tag.
 func (p *parser) block(ends ...string) ([]stmt, string) {
 	p.skipOp(":")
 	p.expectEnd(tokBlockEnd)
@@ -175,6 +183,7 @@ func (p *parser) block(ends ...string) ([]stmt, string) {
 	return body, p.advance().text
 }
 
+// orList names what would close a block, for errors.
 func orList(names []string) string {
 	list := make([]string, len(names))
 	for i, n := range names {
@@ -205,6 +214,8 @@ func (p *parser) statement() stmt {
 		return p.filterBlock(t.line)
 	case "with":
 		return p.with(t.line)
+	// transformers makes it a call block, whose body is a macro's: what it sets is
+	// its own.
 	case "generation":
 		return &generationStmt{at(t.line), &macroExpr{at: at(t.line), body: p.closedBody("endgeneration")}}
 	case "autoescape":
@@ -219,6 +230,7 @@ func (p *parser) statement() stmt {
 			return &flowStmt{at(t.line), breakLoop}
 		}
 		return &flowStmt{at(t.line), continueLoop}
+	// Known words, so that the error is about the sandbox and not about a typo.
 	case "include", "import", "from", "extends", "block":
 		panic(&Error{t.line, t.text + ": a chat template stands alone: it cannot load or extend others", ErrUnsafe})
 	}
@@ -226,6 +238,7 @@ func (p *parser) statement() stmt {
 	return nil
 }
 
+// unknownTag says what is open: most unknown tags are ends of something else.
 func (p *parser) unknownTag(t token) {
 	open := p.ends[len(p.ends)-1]
 	if open == nil {
@@ -266,6 +279,7 @@ func (p *parser) forLoop(line int) stmt {
 }
 
 // ifBlock reads if, elif, else.
+// elif blocks are ifs of their own, in a list, so that a long chain is no deep tree.
 func (p *parser) ifBlock(line int) stmt {
 	first := &ifStmt{at: at(line)}
 	s := first
@@ -286,6 +300,7 @@ func (p *parser) ifBlock(line int) stmt {
 }
 
 // set reads set a = b, or set a and its block.
+// A tuple of names takes a tuple of values; only set may assign to ns.attr.
 func (p *parser) set(line int) stmt {
 	target := p.target(true, nil)
 	if p.skipOp("=") {
@@ -339,6 +354,7 @@ func (p *parser) print(line int) stmt {
 	return s
 }
 
+// filterBlock reads filter name|name and the text that goes through it.
 func (p *parser) filterBlock(line int) stmt {
 	s := &filterStmt{at: at(line)}
 	s.filter = p.filters(&capturedExpr{at: at(line)}, true)
@@ -358,6 +374,7 @@ func (p *parser) macroBlock(line int) stmt {
 }
 
 // callBlock reads call(parameters) f(arguments).
+// The body becomes the macro named caller inside of the one that is called.
 func (p *parser) callBlock(line int) stmt {
 	e := &macroExpr{at: at(line)}
 	if p.isOp("(") {
@@ -389,6 +406,7 @@ func (p *parser) signature(e *macroExpr) {
 		}
 		if p.skipOp("=") {
 			e.defaults = append(e.defaults, p.expression())
+			// As in Python: who leaves one argument out leaves out those behind it too.
 		} else if e.defaults != nil {
 			p.fail("a parameter without default behind one that has one")
 		}
@@ -427,6 +445,7 @@ func (p *parser) checkTarget(e expr) {
 }
 
 // setAccess makes targets of names.
+// Parsed as an expression, a target's names look like reads until then.
 func setAccess(e expr, a access) {
 	switch e := e.(type) {
 	case *nameExpr:

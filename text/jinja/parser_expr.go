@@ -8,6 +8,8 @@ import (
 // tuple reads one expression, or several with commas between them: a tuple
 // without brackets. In the head of a for or if there is no conditional
 // expression (cond false). ends are names that may follow a trailing comma.
+// Precedence from loose to tight: if, or, and, not, comparisons, + and -, ~, * and /, **,
+// signs, then dots, brackets, calls and filters.
 func (p *parser) tuple(cond bool, ends []string, empty bool) expr {
 	return p.commaList(ends, empty, func() expr {
 		if cond {
@@ -34,6 +36,7 @@ func (p *parser) targetTuple(namespace bool, ends []string) expr {
 func (p *parser) commaList(ends []string, empty bool, read func() expr) expr {
 	line := p.line()
 	var items []expr
+	// One comma makes a tuple: (1,) is one, (1) is not.
 	comma := false
 	for {
 		if len(items) > 0 {
@@ -65,6 +68,7 @@ func (p *parser) expression() expr {
 	defer p.nest()()
 	line := p.line()
 	e := p.or()
+	// a if x if y is (a if x) if y; else takes all that follows.
 	for p.skipName("if") {
 		c := &condExpr{at: at(line), test: p.or(), then: e}
 		if p.skipName("else") {
@@ -76,6 +80,7 @@ func (p *parser) expression() expr {
 	return e
 }
 
+// or reads a chain of or, grouped from the left, as and does below.
 func (p *parser) or() expr {
 	line := p.line()
 	e := p.and()
@@ -94,6 +99,7 @@ func (p *parser) and() expr {
 	return e
 }
 
+// Each not is a level of recursion, hence nest.
 func (p *parser) not() expr {
 	if line := p.line(); p.skipName("not") {
 		defer p.nest()()
@@ -103,6 +109,7 @@ func (p *parser) not() expr {
 }
 
 // compare reads a chain of comparisons, with in and not in among them.
+// a < b < c stays one node: b is computed once.
 func (p *parser) compare() expr {
 	c := &compareExpr{at: at(p.line())}
 	c.first = p.sum()
@@ -144,6 +151,7 @@ func (p *parser) binary(operand func() expr, ops ...string) expr {
 	}
 }
 
+// sum reads + and -, product below what binds tighter.
 func (p *parser) sum() expr { return p.binary(p.concat, "+", "-") }
 
 // concat binds tighter than + and looser than *.
@@ -174,6 +182,7 @@ func (p *parser) unary(filters bool) expr {
 	line := p.line()
 	var e expr
 	if t := p.cur(); t.kind == tokOp && (t.text == "-" || t.text == "+") {
+		// A sign applies to what follows without its filters, which come after.
 		defer p.nest()()
 		p.advance()
 		e = &signExpr{at(line), t.text, p.unary(false)}
@@ -203,6 +212,7 @@ func (p *parser) primary() expr {
 		}
 		return &nameExpr{at: at(t.line), name: t.text}
 	case tokString:
+		// "a" "b" is "ab", as in Python.
 		var text strings.Builder // strings in a row are one
 		for p.cur().kind == tokString {
 			text.WriteString(p.advance().text)
@@ -214,6 +224,7 @@ func (p *parser) primary() expr {
 	case tokOp:
 		defer p.nest()()
 		switch t.text {
+		// Brackets around one expression leave no trace; around several they are a tuple.
 		case "(":
 			p.advance()
 			e := p.tuple(true, nil, true)
@@ -230,6 +241,7 @@ func (p *parser) primary() expr {
 }
 
 // list reads [a, b].
+// A comma may stand in front of the bracket, here and in dicts and calls.
 func (p *parser) list() expr {
 	e := &listExpr{at: at(p.advance().line)}
 	for !p.isOp("]") {
@@ -280,6 +292,7 @@ func (p *parser) postfix(e expr) expr {
 }
 
 // filterExpr reads filters, tests and calls of their results.
+// A call may follow a filter: x|attr("f")() calls what attr found.
 func (p *parser) filterExpr(e expr) expr {
 	for {
 		switch {
@@ -296,6 +309,7 @@ func (p *parser) filterExpr(e expr) expr {
 }
 
 // dot reads .name or .0.
+// x.0 is x[0], which Django's templates brought into the world.
 func (p *parser) dot(e expr) expr {
 	line := p.advance().line
 	t := p.advance()
@@ -333,6 +347,7 @@ func (p *parser) subscript(e expr) expr {
 }
 
 // slice reads a slice and returns it, or adds a plain subscript to keys.
+// keys is what the caller collects; x[a:b, c] is an error there.
 func (p *parser) slice(x expr, line int, keys *[]expr) expr {
 	s := &sliceExpr{at: at(line), x: x}
 	if !p.isOp(":") {
@@ -354,12 +369,14 @@ func (p *parser) slice(x expr, line int, keys *[]expr) expr {
 	return s
 }
 
+// call reads the arguments of a call of e.
 func (p *parser) call(e expr) expr {
 	line := p.line()
 	return &callExpr{at: at(line), fn: e, args: p.args()}
 }
 
 // args reads the arguments of a call.
+// Order and repetition are checked here; how many there may be, the callee says.
 func (p *parser) args() argList {
 	defer p.nest()()
 	line := p.line()
@@ -409,6 +426,7 @@ func (p *parser) dotted() string {
 }
 
 // filters reads |a|b(c); in the head of a filter block the first bar is left out.
+// inline says so.
 func (p *parser) filters(e expr, inline bool) expr {
 	for ; inline || p.isOp("|"); inline = false {
 		if !inline {
@@ -425,6 +443,7 @@ func (p *parser) filters(e expr, inline bool) expr {
 }
 
 // test reads x is [not] name args, where one argument needs no brackets.
+// x is divisibleby 3 and y: the argument is a primary, so that and ends it.
 func (p *parser) test(x expr) expr {
 	line := p.advance().line
 	negated := p.skipName("not")

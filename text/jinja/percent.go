@@ -12,6 +12,7 @@ func (m *machine) percent(t *str, v value) *str {
 	if l, ok := v.(*list); ok && l.tuple {
 		p.args, p.single = l.items, nil
 	}
+	// A dict may serve as the one argument, and as the source of %(key)s, even of both.
 	p.mapping, _ = v.(*dict)
 	var b builder
 	for p.i < len(t.s) {
@@ -25,6 +26,7 @@ func (m *machine) percent(t *str, v value) *str {
 			m.add(&b, p.conversion())
 		}
 	}
+	// Python is strict about arguments left over, but not about dicts and what could be one.
 	switch v.(type) {
 	case *dict, *undefined, span:
 	case *list:
@@ -49,6 +51,7 @@ type percenter struct {
 	mapping *dict
 }
 
+// next reads a byte of the conversion, which must not break off.
 func (p *percenter) next() byte {
 	if p.i >= len(p.t.s) {
 		p.m.fail("%%: the format ends early")
@@ -91,6 +94,7 @@ func (p *percenter) conversion() *str {
 		s.prec, c = p.size(p.next(), 0)
 		s.prec = max(s.prec, 0)
 	}
+	// C's lengths mean nothing to Python and are allowed.
 	for strings.IndexByte("hlL", c) >= 0 {
 		c = p.next()
 	}
@@ -168,6 +172,7 @@ func (p *percenter) size(c byte, missing int) (int, byte) {
 func (p *percenter) convert(s spec, c byte, zero bool, v value) *str {
 	m := p.m
 	switch c {
+	// Flags other than width, precision and alignment do not apply to texts.
 	case 's', 'r', 'a':
 		t := m.str(v)
 		if c != 's' {
@@ -176,6 +181,7 @@ func (p *percenter) convert(s spec, c byte, zero bool, v value) *str {
 		if c == 'a' {
 			t = derived(toASCII(t.s), t)
 		}
+		// A Markup format escapes what it takes, but for Markup.
 		if p.t.safe {
 			if x, ok := v.(*str); ok && c == 's' {
 				t = x
@@ -196,6 +202,7 @@ func (p *percenter) convert(s spec, c byte, zero bool, v value) *str {
 		m.defined(v)
 		m.fail("%%%c: want a number, got %s", c, typeName(v))
 	}
+	// A minus, which aligns to the left, beats the zero.
 	if zero && s.align == '>' {
 		s.fill, s.align = "0", '='
 	}
@@ -220,11 +227,14 @@ func (p *percenter) whole(s spec, c byte, n value) *str {
 	if s.verb = c; c == 'i' || c == 'u' {
 		s.verb = 'd'
 	}
+	// A character takes no zeros and no precision.
 	if c == 'c' {
 		s.fill, s.align = " ", '>'
 		s.prec = -1
 		return s.int(m, n)
 	}
+	// %.5d means five digits at least, which format's own specification cannot say: the
+	// number is padded with zeros first, then as a text.
 	digits := s.prec
 	s.prec = -1
 	if digits < 0 {

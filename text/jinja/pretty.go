@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 )
 
+// unescapeHTML is Markup.unescape: named and numbered entities.
 func unescapeHTML(s string) string { return html.UnescapeString(s) }
 
 // pretty is pprint.pformat: repr with sorted dicts, broken into lines where it
@@ -17,8 +18,11 @@ func (m *machine) pretty(v value) *str {
 	return &str{s: p.b.String(), origin: m.repr(v).origin}
 }
 
+// prettyWidth is pformat's default, in characters.
 const prettyWidth = 80
 
+// The layout follows CPython's pprint.py: try the repr in what is left of the line, and
+// break only what does not fit.
 type prettyPrinter struct {
 	m *machine
 	b strings.Builder
@@ -43,6 +47,7 @@ func sortDicts(m *machine, v value) value {
 			order[i] = i
 			texts = texts && is[*str](k)
 		}
+		// pprint sorts anything through _safe_key; other keys are rare and stay as they are.
 		if texts {
 			slices.SortFunc(order, func(i, j int) int { return strings.Compare(v.keys[i].(*str).s, v.keys[j].(*str).s) })
 		}
@@ -56,6 +61,7 @@ func sortDicts(m *machine, v value) value {
 }
 
 // value writes v behind indent columns, with room for allowance more behind it.
+// level is the depth, from 1: at the top a broken text stands in brackets.
 func (p *prettyPrinter) value(v value, indent, allowance, level int) {
 	p.m.room(p.b.Len())
 	rep := p.m.repr(v).s
@@ -92,6 +98,7 @@ func (p *prettyPrinter) value(v value, indent, allowance, level int) {
 }
 
 // lines writes items below each other.
+// All but the last are followed by a comma, the last by what closes the group.
 func (p *prettyPrinter) lines(n, indent, allowance int, item func(i, allowance int)) {
 	for i := range n {
 		if i > 0 {
@@ -111,6 +118,7 @@ func (p *prettyPrinter) text(t *str, indent, allowance, level int) {
 		indent++
 		allowance++
 	}
+	// Escapes and quotes take room too.
 	wide := func(s string) int { return utf8.RuneCountInString(quote(s)) }
 	width := prettyWidth - indent
 	var chunks []string

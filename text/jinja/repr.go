@@ -10,6 +10,7 @@ import (
 )
 
 // str is str(v): what {{ v }} prints.
+// Numbers and constants count as the author's: they can spell no marker.
 func (m *machine) str(v value) *str {
 	switch v := v.(type) {
 	case *str:
@@ -58,6 +59,7 @@ func (m *machine) repr(v value) *str {
 // value writes repr(v).
 func (p *printer) value(v value) {
 	p.m.step()
+	// Checked as it grows: a nested list can print longer than it is.
 	if p.b.Len() > p.m.opt.MaxOutput {
 		p.m.room(p.b.Len())
 	}
@@ -74,6 +76,7 @@ func (p *printer) value(v value) {
 		p.list(v)
 	case *dict:
 		p.dict(v)
+	// Printed through a list, and so in the order of the dict.
 	case *view:
 		p.b.WriteString("dict_" + v.what + "(")
 		p.list(&list{items: p.m.collect(v.iter())})
@@ -139,6 +142,7 @@ func (p *printer) list(l *list) {
 }
 
 // dict writes a dict in its order.
+// A key prints as its repr, like the value.
 func (p *printer) dict(d *dict) {
 	p.m.enter()
 	defer p.m.leave()
@@ -175,6 +179,7 @@ func quoteAs(s string, ascii bool) string {
 			b = append(b, `\r`...)
 		case r == '\t':
 			b = append(b, `\t`...)
+		// What is printable goes by Go's tables, which may be a Unicode version off Python's.
 		case r < utf8.RuneSelf && r >= ' ' && r != 0x7f, r >= utf8.RuneSelf && !ascii && unicode.IsPrint(r):
 			b = utf8.AppendRune(b, r)
 		case r < 0x100:

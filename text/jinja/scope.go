@@ -1,7 +1,5 @@
 package jinja
 
-import "fmt"
-
 // Jinja compiles a template to Python functions, and what a name means follows
 // from that: a loop body, a with block or a captured block opens a scope, a
 // macro a function. Names are resolved once, before anything runs, to slots of
@@ -35,6 +33,7 @@ func (fn *scopeFunc) slot(level int, name string) int {
 	return i
 }
 
+// newFunc begins a function inside of another, nil for the template itself.
 func newFunc(parent *scopeFunc) *scopeFunc {
 	return &scopeFunc{parent: parent, slots: map[slotKey]int{}}
 }
@@ -52,6 +51,7 @@ const (
 	byNothing            // unset
 )
 
+// entry is what a scope does for one of its slots when it is entered.
 type entry struct {
 	slot  int
 	how   how
@@ -66,6 +66,7 @@ type local struct {
 }
 
 // scope is a region of names.
+// refs are the names that it keeps itself, stores those of them that it sets.
 type scope struct {
 	parent *scope
 	fn     *scopeFunc
@@ -76,6 +77,7 @@ type scope struct {
 	stores map[string]bool
 }
 
+// newScope opens a scope one level deeper, of the same function or another.
 func newScope(parent *scope, fn *scopeFunc) *scope {
 	s := &scope{parent: parent, fn: fn, refs: map[string]local{}, loads: map[int]entry{}, stores: map[string]bool{}}
 	if parent != nil {
@@ -84,6 +86,7 @@ func newScope(parent *scope, fn *scopeFunc) *scope {
 	return s
 }
 
+// find looks for a name from here outwards.
 func (s *scope) find(name string) (local, bool) {
 	for ; s != nil; s = s.parent {
 		if l, ok := s.refs[name]; ok {
@@ -102,6 +105,7 @@ func (s *scope) ref(l local) ref {
 	return ref{hops, l.slot}
 }
 
+// define gives a name a slot of this scope.
 func (s *scope) define(name string, e entry) int {
 	e.slot = s.fn.slot(s.level, name)
 	s.refs[name] = local{s.fn, e.slot}
@@ -109,6 +113,7 @@ func (s *scope) define(name string, e entry) int {
 	return e.slot
 }
 
+// enterBy replaces how a slot starts, but not its turn.
 func (s *scope) enterBy(e entry) {
 	if _, ok := s.loads[e.slot]; !ok {
 		s.order = append(s.order, e.slot)
@@ -124,6 +129,7 @@ func (s *scope) loadName(name string) {
 }
 
 // storeName notes that a name is set.
+// A name read before it is set here starts as the one outside: {% set x = x + 1 %}.
 func (s *scope) storeName(name string) {
 	s.stores[name] = true
 	if _, ok := s.refs[name]; ok {
@@ -144,6 +150,7 @@ func (s *scope) declare(name string) int {
 	return s.define(name, entry{how: byParam})
 }
 
+// copy is a scope for one branch of an if, which later joins s again.
 func (s *scope) copy() *scope {
 	c := newScope(s.parent, s.fn)
 	c.level = s.level
@@ -166,7 +173,10 @@ func (s *scope) merge(from *scope) {
 
 // branches joins what the branches of an if do to names: one that only some of
 // them set starts as the one outside or the render variable, not unset.
+// Otherwise {% if a %}{% set x = 1 %}{% endif %}{{ x }} could not print the x that render
+// was given.
 func (s *scope) branches(list ...*scope) {
+	// The order does not matter: each name has its own slot.
 	var names []string
 	seen := map[string]bool{}
 	for _, b := range list {
@@ -194,6 +204,7 @@ func (s *scope) branches(list ...*scope) {
 
 // analyze notes the names that a node uses in this scope; the bodies of inner
 // scopes are not its own.
+// It follows jinja2.idtracking, whose order of visits decides what a name means.
 func (s *scope) analyze(n node) {
 	switch n := n.(type) {
 	case *nameExpr:
@@ -231,12 +242,14 @@ func (s *scope) analyze(n node) {
 		}
 	case *filterStmt:
 		s.analyze(n.filter)
+	// Their bodies alone have names.
 	case *generationStmt, *scopeStmt:
 	default:
 		n.each(s.analyze)
 	}
 }
 
+// analyzeAll is analyze for a body.
 func (s *scope) analyzeAll(list []stmt) {
 	for _, n := range list {
 		s.analyze(n)
@@ -250,6 +263,7 @@ func usesFree(body []stmt, names ...string) map[string]bool {
 	for _, n := range names {
 		open[n] = true
 	}
+	// A name that the body sets itself is not free behind that.
 	var visit func(node)
 	visit = func(n node) {
 		if e, ok := n.(*nameExpr); ok {
@@ -265,230 +279,4 @@ func usesFree(body []stmt, names ...string) map[string]bool {
 	}
 	eachStmt(body, visit)
 	return used
-}
-
-// binder gives names their slots, scope by scope, and filters and tests their
-// definitions.
-type binder struct{ lib *library }
-
-// bind resolves a template's names; root is its outermost scope.
-func bind(body []stmt, lib *library) (root *scope, err error) {
-	defer catch(&err)
-	root = newScope(nil, newFunc(nil))
-	root.analyzeAll(body)
-	b := binder{lib}
-	b.stmts(root, body, false)
-	return root, nil
-}
-
-func (b binder) fail(n node, format string, args ...any) {
-	panic(&Error{Line: n.pos(), Msg: fmt.Sprintf(format, args...)})
-}
-
-func (b binder) stmts(s *scope, list []stmt, soft bool) {
-	for _, n := range list {
-		b.node(s, n, soft)
-	}
-}
-
-// node binds what is below n in scope s. Unknown filters are errors at once,
-// but in an if or a conditional expression (soft) only when they are reached.
-func (b binder) node(s *scope, n node, soft bool) {
-	switch n := n.(type) {
-	case *nameExpr:
-		n.ref = b.ref(s, n.name)
-	case *nsExpr:
-		n.ref = b.ref(s, n.name)
-	case *filterExpr:
-		if n.def = b.lib.filters[n.name]; n.def == nil && !soft {
-			b.fail(n, "unknown filter %q", n.name)
-		}
-		n.each(func(c node) { b.node(s, c, soft) })
-	case *testExpr:
-		if n.def = b.lib.tests[n.name]; n.def == nil && !soft {
-			b.fail(n, "unknown test %q", n.name)
-		}
-		n.each(func(c node) { b.node(s, c, soft) })
-	case *condExpr, *ifStmt:
-		n.each(func(c node) { b.node(s, c, true) })
-	case *forStmt:
-		b.forLoop(s, n, soft)
-	case *macroStmt:
-		b.node(s, n.target, soft)
-		b.macro(s, n.macro)
-	case *callStmt:
-		b.macro(s, n.call.block)
-		b.node(s, n.call, soft)
-	case *setBlockStmt:
-		b.setBlock(s, n, soft)
-	case *filterStmt:
-		n.slot = s.fn.slot(s.level+1, "|")
-		n.scope = b.inner(s, n.body, n.filter)
-		setCaptured(n.filter, n.slot)
-		b.stmts(n.scope, n.body, false)
-		b.node(n.scope, n.filter, false)
-	case *withStmt:
-		n.scope = newScope(s, s.fn)
-		for _, t := range n.targets {
-			n.scope.analyze(t)
-		}
-		n.scope.analyzeAll(n.body)
-		for i, t := range n.targets {
-			b.node(n.scope, t, false)
-			b.node(s, n.values[i], soft)
-		}
-		b.stmts(n.scope, n.body, false)
-	case *generationStmt:
-		b.macro(s, n.body)
-	case *scopeStmt:
-		n.scope = b.inner(s, n.body, nil)
-		b.stmts(n.scope, n.body, false)
-	default:
-		n.each(func(c node) { b.node(s, c, soft) })
-	}
-}
-
-func (b binder) ref(s *scope, name string) ref {
-	l, ok := s.find(name)
-	if !ok { // a name that no analysis met
-		s.loadName(name)
-		l, _ = s.find(name)
-	}
-	return s.ref(l)
-}
-
-// inner opens a scope in the same function.
-func (b binder) inner(s *scope, body []stmt, filter expr) *scope {
-	in := newScope(s, s.fn)
-	in.analyzeAll(body)
-	if filter != nil {
-		in.analyze(filter)
-	}
-	return in
-}
-
-// setCaptured tells the innermost filter where to find what the block wrote.
-func setCaptured(filter expr, slot int) {
-	for {
-		f, ok := filter.(*filterExpr)
-		if !ok {
-			filter.(*capturedExpr).v = slot
-			return
-		}
-		filter = f.x
-	}
-}
-
-// setBlock binds the body and the filter inside, the target outside.
-func (b binder) setBlock(s *scope, n *setBlockStmt, soft bool) {
-	n.slot = s.fn.slot(s.level+1, "|")
-	n.scope = b.inner(s, n.body, n.filter)
-	b.stmts(n.scope, n.body, false)
-	b.node(s, n.target, soft)
-	if n.filter != nil {
-		setCaptured(n.filter, n.slot)
-		b.node(n.scope, n.filter, false)
-	}
-}
-
-// forLoop binds a loop: its body, its else part and its condition are scopes of
-// their own; a recursive one is a function, and so is the condition, which runs
-// as a generator.
-func (b binder) forLoop(s *scope, n *forStmt, soft bool) {
-	fn := s.fn
-	if n.recursive {
-		n.fn = newFunc(s.fn)
-		fn = n.fn
-	}
-	n.scope = newScope(s, fn)
-	if n.recursive || usesFree(n.body, "loop")["loop"] {
-		n.loop = n.scope.declare("loop")
-	}
-	checkLoopName(n)
-	declareTarget(n.scope, n.target)
-	n.scope.analyzeAll(n.body)
-	if n.otherwise != nil {
-		n.other = newScope(s, fn)
-		n.other.analyzeAll(n.otherwise)
-	}
-	b.node(s, n.iter, soft)
-	if n.test != nil {
-		n.testFn = newFunc(s.fn)
-		n.filter = newScope(s, n.testFn)
-		n.testTarget = cloneTarget(n.target)
-		declareTarget(n.filter, n.target)
-		n.filter.analyze(n.test)
-		b.node(n.filter, n.testTarget, false)
-		b.node(n.filter, n.test, false)
-	}
-	b.node(n.scope, n.target, false)
-	b.stmts(n.scope, n.body, false)
-	b.stmts(n.other, n.otherwise, false)
-}
-
-// declareTarget makes the names of a loop's target parameters of its scope.
-func declareTarget(s *scope, target expr) {
-	switch t := target.(type) {
-	case *nameExpr:
-		s.declare(t.name)
-	case *listExpr:
-		for _, item := range t.items {
-			declareTarget(s, item)
-		}
-	}
-}
-
-// cloneTarget copies a target, for the condition of a loop has its own
-// variables.
-func cloneTarget(target expr) expr {
-	switch t := target.(type) {
-	case *nameExpr:
-		c := *t
-		return &c
-	case *listExpr:
-		c := *t
-		c.items = make([]expr, len(t.items))
-		for i, item := range t.items {
-			c.items[i] = cloneTarget(item)
-		}
-		return &c
-	}
-	return target
-}
-
-func checkLoopName(n node) {
-	n.each(func(c node) {
-		if e, ok := c.(*nameExpr); ok && e.name == "loop" && e.access == store {
-			panic(&Error{Line: e.pos(), Msg: "cannot assign to the special variable loop inside of a loop"})
-		}
-		checkLoopName(c)
-	})
-}
-
-// macro binds a macro. caller, kwargs and varargs are parameters only where the
-// body asks for them: without, extra arguments are errors.
-func (b binder) macro(s *scope, n *macroExpr) {
-	n.fn = newFunc(s.fn)
-	n.scope = newScope(s, n.fn)
-	n.each(n.scope.analyze)
-	free := usesFree(n.body, "caller", "kwargs", "varargs")
-	has := func(name string) int {
-		for i, p := range n.params {
-			if p.name == name {
-				return i
-			}
-		}
-		return -1
-	}
-	special := func(name string) int {
-		if !free[name] || has(name) >= 0 {
-			return -1
-		}
-		return n.scope.declare(name)
-	}
-	if i := has("caller"); free["caller"] && i >= 0 && i < len(n.params)-len(n.defaults) {
-		b.fail(n, "the special parameter caller of a macro needs a default")
-	}
-	n.caller, n.kwargs, n.varargs = special("caller"), special("kwargs"), special("varargs")
-	n.each(func(c node) { b.node(n.scope, c, false) })
 }

@@ -9,6 +9,7 @@ import (
 // strftime writes a time as C's strftime does in the C locale, with glibc's
 // flags: %-d (no padding), %_d (blanks), %0e (zeros), %^a (capitals). The time
 // has no zone, as Python's datetime.now().
+// A flag that does not fit a directive does nothing.
 func (m *machine) strftime(format string, t time.Time) string {
 	var b strings.Builder
 	for i := 0; i < len(format); i++ {
@@ -24,6 +25,7 @@ func (m *machine) strftime(format string, t time.Time) string {
 			i++
 		}
 		text, pad, width := timeField(format[i], t)
+		// glibc prints what it does not know.
 		if width < 0 { // not a directive: it stays
 			b.WriteString(format[start : i+1])
 			continue
@@ -37,6 +39,7 @@ func (m *machine) strftime(format string, t time.Time) string {
 			pad = '0'
 		case '^':
 			text = strings.ToUpper(text)
+		// The other case: what is all capitals becomes small.
 		case '#':
 			if text == strings.ToUpper(text) {
 				text = strings.ToLower(text)
@@ -56,9 +59,11 @@ func (m *machine) strftime(format string, t time.Time) string {
 // timeField is one directive: its text without padding, and how to pad it. A
 // negative width says that there is no such directive.
 func timeField(c byte, t time.Time) (text string, pad byte, width int) {
+	// num pads with zeros, blank with blanks, lay takes a layout of package time.
 	num := func(n, width int) (string, byte, int) { return fmt.Sprint(n), '0', width }
 	blank := func(n, width int) (string, byte, int) { return fmt.Sprint(n), ' ', width }
 	lay := func(layout string) (string, byte, int) { return t.Format(layout), ' ', 0 }
+	// Midnight and noon are 12.
 	hour12 := (t.Hour()+11)%12 + 1
 	isoYear, isoWeek := t.ISOWeek()
 	switch c {
@@ -122,6 +127,7 @@ func timeField(c byte, t time.Time) (text string, pad byte, width int) {
 		return lay("15:04:05")
 	case 'u':
 		return num((int(t.Weekday())+6)%7+1, 1)
+	// Weeks from the first Sunday; days before it are week 0. %W is the same from Monday.
 	case 'U':
 		return num((t.YearDay()+6-int(t.Weekday()))/7, 2)
 	case 'V':
@@ -134,6 +140,7 @@ func timeField(c byte, t time.Time) (text string, pad byte, width int) {
 		return num(t.Year()%100, 2)
 	case 'Y':
 		return fmt.Sprint(t.Year()), '0', 0
+	// datetime.now() knows no zone.
 	case 'z', 'Z':
 		return "", ' ', 0
 	case '%':

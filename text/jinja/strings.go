@@ -8,6 +8,8 @@ import (
 
 // stringMethods are the methods of str. Those that cut or join keep the origin
 // of every byte; of Markup they give Markup.
+// In signatures, "/" refuses keywords as Python does for most of them. Positions and
+// widths are in characters.
 func stringMethods() map[string]method {
 	def := func(spec string, call func(m *machine, t *str, a []value) value) method {
 		return method{sig: signature(spec), call: func(m *machine, self value, a []value) value {
@@ -22,6 +24,7 @@ func stringMethods() map[string]method {
 	is := func(test func(string) bool) method {
 		return def("/", func(m *machine, t *str, a []value) value { return test(t.s) })
 	}
+	// Where case changes, characters may change their number: the origins are joined.
 	cased := func(fn func(string) string) method {
 		return def("/", func(m *machine, t *str, a []value) value { return derived(fn(t.s), t).like(t) })
 	}
@@ -66,6 +69,7 @@ func stringMethods() map[string]method {
 			return m.format(t, mapping(d))
 		}),
 	}
+	// The is... methods need no more than the text.
 	for name, test := range charTests() {
 		methods[name] = is(test)
 	}
@@ -91,6 +95,7 @@ func mapping(d *dict) *args {
 }
 
 // text is an argument that must be a str.
+// name is the method, for the error.
 func (m *machine) text(name string, v value) *str {
 	t, ok := v.(*str)
 	if !ok {
@@ -102,6 +107,7 @@ func (m *machine) text(name string, v value) *str {
 
 // int is an argument that must be an int; a nil one is the default. Beyond
 // 2^40, which is beyond all limits, it stays there.
+// A bool counts as 0 or 1.
 func (m *machine) int(name string, v value, missing int) int {
 	if v == nil {
 		return missing
@@ -117,6 +123,7 @@ func (m *machine) int(name string, v value, missing int) int {
 
 // strip cuts white space, or characters of a set, off the ends.
 func (m *machine) strip(t *str, chars value, left, right bool) *str {
+	// The characters are a set, no prefix: "ab".strip("ba") is empty.
 	cut := isSpace
 	if chars != nil && chars != (none{}) {
 		set := m.text("strip", chars).s
@@ -132,162 +139,9 @@ func (m *machine) strip(t *str, chars value, left, right bool) *str {
 	return t.sub(from, to)
 }
 
-// split is str.split and str.rsplit.
-func (m *machine) split(t *str, a []value, fromRight bool) value {
-	limit := m.int("split", a[1], -1)
-	if limit < 0 {
-		limit = len(t.s) + 1
-	}
-	var parts []value
-	switch {
-	case a[0] == nil || a[0] == none{}:
-		parts = splitSpace(t, limit, fromRight)
-	default:
-		sep := m.text("split", a[0]).s
-		if sep == "" {
-			m.fail("split: the separator is empty")
-		}
-		parts = splitText(t, sep, limit, fromRight)
-	}
-	m.roomItems(len(parts))
-	return &list{items: parts}
-}
-
-// splitText splits at a separator, at most limit times.
-func splitText(t *str, sep string, limit int, fromRight bool) []value {
-	var parts []value
-	from, to := 0, len(t.s)
-	for ; limit > 0; limit-- {
-		rest := t.s[from:to]
-		if fromRight {
-			i := strings.LastIndex(rest, sep)
-			if i < 0 {
-				break
-			}
-			parts = append(parts, t.sub(i+len(sep), to))
-			to = i
-			continue
-		}
-		i := strings.Index(rest, sep)
-		if i < 0 {
-			break
-		}
-		parts = append(parts, t.sub(from, from+i))
-		from += i + len(sep)
-	}
-	parts = append(parts, t.sub(from, to))
-	if fromRight {
-		reverse(parts)
-	}
-	return parts
-}
-
-// splitSpace splits at runs of white space; none is left at the ends.
-func splitSpace(t *str, limit int, fromRight bool) []value {
-	var parts []value
-	if fromRight {
-		to := len(t.s)
-		for {
-			to = len(strings.TrimRightFunc(t.s[:to], isSpace))
-			if to == 0 {
-				break
-			}
-			from := lastSpace(t.s[:to])
-			if limit--; limit < 0 {
-				from = 0
-			}
-			parts = append(parts, t.sub(from, to))
-			to = from
-		}
-		reverse(parts)
-		return parts
-	}
-	from := 0
-	for {
-		from = len(t.s) - len(strings.TrimLeftFunc(t.s[from:], isSpace))
-		if from == len(t.s) {
-			return parts
-		}
-		to := strings.IndexFunc(t.s[from:], isSpace)
-		if limit--; limit < 0 || to < 0 {
-			to = len(t.s) - from
-		}
-		parts = append(parts, t.sub(from, from+to))
-		from += to
-	}
-}
-
-// lastSpace is the offset behind the last white space of s, or 0.
-func lastSpace(s string) int {
-	i := strings.LastIndexFunc(s, isSpace)
-	if i < 0 {
-		return 0
-	}
-	_, n := utf8.DecodeRuneInString(s[i:])
-	return i + n
-}
-
-func reverse(list []value) {
-	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
-		list[i], list[j] = list[j], list[i]
-	}
-}
-
-// strSplitLines is str.splitlines; a last line that is empty is none.
-func strSplitLines(m *machine, t *str, a []value) value {
-	keep := m.int("splitlines", a[0], 0) != 0
-	var parts []value
-	for from := 0; from < len(t.s); {
-		end, after := lineEnd(t.s, from)
-		if keep {
-			end = after
-		}
-		parts = append(parts, t.sub(from, end))
-		from = after
-	}
-	m.roomItems(len(parts))
-	return &list{items: parts}
-}
-
-// lineEnd finds the end of the line that starts at from, and that of its line
-// break.
-func lineEnd(s string, from int) (end, after int) {
-	for i, r := range s[from:] {
-		switch r {
-		case '\r':
-			if strings.HasPrefix(s[from+i+1:], "\n") {
-				return from + i, from + i + 2
-			}
-			fallthrough
-		case '\n', '\v', '\f', 0x1c, 0x1d, 0x1e, 0x85, 0x2028, 0x2029:
-			return from + i, from + i + utf8.RuneLen(r)
-		}
-	}
-	return len(s), len(s)
-}
-
-// partition is str.partition and str.rpartition.
-func (m *machine) partition(t *str, sep value, fromRight bool) value {
-	s := m.text("partition", sep)
-	if s.s == "" {
-		m.fail("partition: the separator is empty")
-	}
-	i := strings.Index(t.s, s.s)
-	if fromRight {
-		i = strings.LastIndex(t.s, s.s)
-	}
-	empty := t.sub(0, 0)
-	switch {
-	case i >= 0:
-		return tuple(t.sub(0, i), t.sub(i, i+len(s.s)), t.sub(i+len(s.s), len(t.s)))
-	case fromRight:
-		return tuple(empty, empty, t)
-	}
-	return tuple(t, empty, empty)
-}
-
 // within is the part of a string between two optional character positions, and
 // the position where it starts; ok is false if that lies behind the end.
+// It is for methods that take start and end; nothing is copied.
 func (m *machine) within(t *str, from, to value) (s string, start int, ok bool) {
 	if (from == nil || from == none{}) && (to == nil || to == none{}) {
 		return t.s, 0, true
@@ -313,6 +167,7 @@ func (m *machine) within(t *str, from, to value) (s string, start int, ok bool) 
 }
 
 // affix is startswith and endswith, of one str or a tuple of them.
+// An empty affix fits everywhere but behind the end.
 func (m *machine) affix(t *str, a []value, has func(s, affix string) bool) value {
 	s, _, ok := m.within(t, a[1], a[2])
 	l, isTuple := a[0].(*list)
@@ -341,6 +196,7 @@ func (m *machine) find(t *str, a []value, last bool) value {
 	return int64(start + utf8.RuneCountInString(s[:i]))
 }
 
+// mustFind is str.index and str.rindex: not found is an error.
 func (m *machine) mustFind(t *str, a []value, last bool) value {
 	i := m.find(t, a, last)
 	if i == int64(-1) {
@@ -349,6 +205,7 @@ func (m *machine) mustFind(t *str, a []value, last bool) value {
 	return i
 }
 
+// strCount is str.count, without overlaps; an empty text is found between all characters.
 func strCount(m *machine, t *str, a []value) value {
 	sub := m.text("count", a[0]).s
 	s, _, ok := m.within(t, a[1], a[2])
@@ -358,6 +215,7 @@ func strCount(m *machine, t *str, a []value) value {
 	return int64(strings.Count(s, sub))
 }
 
+// strReplace is str.replace; in Markup what is put in is escaped.
 func strReplace(m *machine, t *str, a []value) value {
 	with := m.text("replace", a[1])
 	if t.safe {
@@ -367,6 +225,7 @@ func strReplace(m *machine, t *str, a []value) value {
 }
 
 // replace puts with in the place of the first n times old; n < 0: of all.
+// The text put in keeps its own origin: an author's <|end|> stays one in a user's message.
 func (m *machine) replace(t *str, old string, with *str, n int) *str {
 	if most := strings.Count(t.s, old); n < 0 || n > most {
 		n = most
@@ -374,6 +233,7 @@ func (m *machine) replace(t *str, old string, with *str, n int) *str {
 	if n == 0 {
 		return t.plain()
 	}
+	// Asked before anything is built.
 	m.room(len(t.s) + n*max(len(with.s)-len(old), 0))
 	var b builder
 	at := 0
@@ -431,6 +291,7 @@ func (m *machine) justify(t *str, a []value, align byte) value {
 	case '>':
 		left = n
 	case '^':
+		// CPython puts the odd blank left only if the width is odd too.
 		left = n/2 + n&(n+t.chars())&1
 	}
 	m.room(len(t.s) + n*len(fill.s))
@@ -452,6 +313,7 @@ func strZfill(m *machine, t *str, a []value) value {
 }
 
 // strExpandTabs puts blanks for tabs, up to the next multiple of the size.
+// Columns count from the last line break.
 func strExpandTabs(m *machine, t *str, a []value) value {
 	size := m.int("expandtabs", a[0], 8)
 	m.room(len(t.s) + strings.Count(t.s, "\t")*max(size, 0))

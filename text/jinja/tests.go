@@ -3,6 +3,7 @@ package jinja
 import "math/big"
 
 // tests are what may stand behind "is".
+// A test is a filter of whose result the truth is asked.
 func tests() map[string]*filter {
 	ask := func(test func(v value) bool) *filter {
 		return apply("", func(m *machine, v value, a []value) value { return test(v) })
@@ -10,6 +11,7 @@ func tests() map[string]*filter {
 	compare := func(op string) *filter {
 		return apply("other", func(m *machine, v value, a []value) value { return m.compare(op, v, a[0]) })
 	}
+	// By the operator %, so that an odd text fails as it does in Python.
 	remainder := func(want int64) *filter {
 		return apply("", func(m *machine, v value, a []value) value {
 			return m.equal(m.binary("%", v, int64(2)), want)
@@ -24,10 +26,12 @@ func tests() map[string]*filter {
 		"undefined": ask(is[*undefined]),
 		"none":      ask(is[none]),
 		"boolean":   ask(is[bool]),
-		"true":      ask(func(v value) bool { return v == true }),
-		"false":     ask(func(v value) bool { return v == false }),
-		"integer":   ask(func(v value) bool { return is[int64](v) || is[*big.Int](v) }),
-		"float":     ask(is[float64]),
+		// Only the bools themselves: 1 is no true.
+		"true":    ask(func(v value) bool { return v == true }),
+		"false":   ask(func(v value) bool { return v == false }),
+		"integer": ask(func(v value) bool { return is[int64](v) || is[*big.Int](v) }),
+		"float":   ask(is[float64]),
+		// A bool is a number, as it is in Python.
 		"number": ask(func(v value) bool {
 			_, ok := number(v)
 			return ok
@@ -42,6 +46,7 @@ func tests() map[string]*filter {
 		"callable": ask(func(v value) bool {
 			return is[*function](v) || is[*macro](v) || is[*loop](v) || is[*undefined](v)
 		}),
+		// Marked as Markup, that is.
 		"escaped": ask(func(v value) bool {
 			t, ok := v.(*str)
 			return ok && t.safe

@@ -15,12 +15,14 @@ const (
 )
 
 // run is a stretch of bytes of one origin, from the end of the run before.
+// Runs cover the string; two that follow each other have different origins.
 type run struct {
 	end    int
 	origin origin
 }
 
 // str is a string value that knows the origin of its bytes. It never changes.
+// Slices share the bytes; a run list is made only where origins mix.
 type str struct {
 	s      string
 	runs   []run  // nil: all bytes have the origin below
@@ -33,6 +35,7 @@ func author(s string) *str { return &str{s: s} }
 
 // derived is a string computed from others so that runs make no sense: if one
 // of them came out of vars, all of it did.
+// That errs on the safe side: an author's text may count as data, never the other way.
 func derived(s string, from ...*str) *str {
 	t := &str{s: s}
 	for _, f := range from {
@@ -53,6 +56,7 @@ func (t *str) sub(i, j int) *str {
 		}
 		return u
 	}
+	// The first run that ends behind i, then on to the one that holds the last byte.
 	first, _ := slices.BinarySearchFunc(t.runs, i+1, func(r run, at int) int { return r.end - at })
 	last := first
 	for t.runs[last].end < j {
@@ -105,6 +109,7 @@ func (t *str) chars() int { return utf8.RuneCountInString(t.s) }
 // offset is the byte offset of character n, which is at most chars().
 func (t *str) offset(n int) int { return byteOffset(t.s, n) }
 
+// byteOffset is where character n of a text begins.
 func byteOffset(s string, n int) int {
 	at := 0
 	for ; n > 0 && at < len(s); n-- {
@@ -115,6 +120,7 @@ func byteOffset(s string, n int) int {
 }
 
 // builder collects strings run by run.
+// The zero value is ready.
 type builder struct {
 	b    []byte
 	runs []run
@@ -159,6 +165,7 @@ func (b *builder) text() *str {
 }
 
 // segments cuts a string at its runs.
+// They are what Render returns.
 func (t *str) segments() []Segment {
 	if t.s == "" {
 		return nil
@@ -191,6 +198,7 @@ func concat(parts ...*str) *str {
 }
 
 // escapeHTML is markupsafe.escape: it leaves Markup alone.
+// Nothing is escaped unless a template asks for it: autoescape is never on.
 func escapeHTML(t *str) *str {
 	if t.safe {
 		return t
@@ -217,6 +225,7 @@ func escapeHTML(t *str) *str {
 			continue
 		}
 		b.write(t.sub(at, i))
+		// An entity belongs to whoever wrote the character.
 		b.writeString(e, t.sub(i, i+1).origin)
 		at = i + 1
 	}
@@ -225,6 +234,7 @@ func escapeHTML(t *str) *str {
 }
 
 // isSpace is str.isspace of one character.
+// The same set as str.split and str.strip use; Go's unicode.IsSpace lacks four of them.
 func isSpace(r rune) bool {
 	switch {
 	case r >= 9 && r <= 13, r >= 0x1c && r <= 0x20, r == 0x85, r == 0xa0, r == 0x1680,

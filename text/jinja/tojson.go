@@ -11,6 +11,7 @@ import (
 )
 
 // toJSON is the filter tojson of transformers: json.dumps, not Jinja's own.
+// Jinja's own escapes < and & for HTML, which would change what a model sees of a tool.
 func toJSON(m *machine, v value, a []value) value {
 	w := &jsonWriter{m: m, item: ", ", key: ": "}
 	if a[0] != nil {
@@ -19,6 +20,7 @@ func toJSON(m *machine, v value, a []value) value {
 	if !is[*str](v) { // json.dumps does not look at it for a text
 		w.indentBy(a[1])
 	}
+	// Separators given by hand win over those that indent sets.
 	if a[2] != nil && a[2] != (none{}) {
 		sep := m.items(a[2])
 		if len(sep) != 2 {
@@ -56,11 +58,13 @@ func (w *jsonWriter) indentBy(v value) {
 		w.m.room(n)
 		w.indent = strings.Repeat(" ", n)
 	}
+	// Python's default in pretty mode: no blank behind a comma that ends a line.
 	w.pretty = true
 	w.item = ","
 }
 
 // value writes v as json.dumps does; what JSON lacks is an error.
+// level is the depth, for indentation. Views, ranges and generators are errors, as there.
 func (w *jsonWriter) value(v value, level int) {
 	w.m.step()
 	if len(w.b) > w.m.opt.MaxOutput {
@@ -100,6 +104,7 @@ func jsonFloat(f float64) string {
 }
 
 // group writes n things between brackets.
+// An empty one is written without a line break.
 func (w *jsonWriter) group(open, end byte, n, level int, item func(i int)) {
 	w.m.enter()
 	defer w.m.leave()
@@ -117,6 +122,7 @@ func (w *jsonWriter) group(open, end byte, n, level int, item func(i int)) {
 	w.b = append(w.b, end)
 }
 
+// newline begins a line of a level, if lines are asked for.
 func (w *jsonWriter) newline(level int) {
 	if w.pretty {
 		w.m.room(len(w.b) + level*len(w.indent))
@@ -131,6 +137,7 @@ func (w *jsonWriter) dict(d *dict, level int) {
 	for i := range order {
 		order[i] = i
 	}
+	// Keys of different types cannot be sorted, in Python neither.
 	if w.sorted {
 		slices.SortStableFunc(order, func(i, j int) int {
 			if w.m.compare("<", d.keys[i], d.keys[j]) {
@@ -150,6 +157,7 @@ func (w *jsonWriter) dict(d *dict, level int) {
 }
 
 // keyText is a key as JSON has it: always a string.
+// What a dict keeps apart, such as 1 and "1", may meet here: both are written.
 func (w *jsonWriter) keyText(k value) *str {
 	switch k := k.(type) {
 	case *str:
@@ -168,6 +176,7 @@ func (w *jsonWriter) keyText(k value) *str {
 }
 
 // str writes a text; characters beyond ASCII stay, or become surrogate pairs.
+// It is the only place where origins are looked at: numbers have none.
 func (w *jsonWriter) str(t *str) {
 	w.origin |= t.origin
 	w.m.spend(len(t.s))

@@ -9,6 +9,7 @@ import (
 
 // unescape reads the backslash escapes of a string literal as Python's
 // unicode-escape codec does; what is wrong comes back as a sentence.
+// The error is the lexer's to say, with the line.
 func unescape(s string) (text, wrong string) {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s, ""
@@ -40,6 +41,7 @@ func escape(b *strings.Builder, s string) (n int, wrong string) {
 	case strings.IndexByte(from, c) >= 0:
 		b.WriteByte(to[strings.IndexByte(from, c)])
 		return 1, ""
+	// Octal, one to three digits.
 	case c >= '0' && c <= '7':
 		n := 1
 		for n < 3 && n < len(s) && s[n] >= '0' && s[n] <= '7' {

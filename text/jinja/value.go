@@ -14,11 +14,14 @@ import (
 //	*undefined, *namespace, *loop, *macro, *function, *cycler
 //
 // A nil value stands for "no value": an unset variable, an argument not given.
+// Go's own types where they fit, so that most values cost no allocation.
 type value any
 
+// none is None: a value, unlike nil.
 type none struct{}
 
 // list is a list or a tuple. It never changes: the sandbox forbids it.
+// Filters give new ones.
 type list struct {
 	items []value
 	tuple bool
@@ -29,9 +32,11 @@ type list struct {
 func tuple(items ...value) *list { return &list{items: items, tuple: true} }
 
 // span is a range: n numbers from start; stop is only for printing.
+// Its numbers are computed when they are asked for.
 type span struct{ start, stop, step, n int64 }
 
 // iterator gives its values once, as a Python generator.
+// next panics as a machine does: the error may come late.
 type iterator struct{ next func() (value, bool) }
 
 // view is keys(), values() or items() of a dict.
@@ -57,6 +62,7 @@ type function struct {
 	call func(m *machine, a *args) value
 }
 
+// cycler is what cycler(a, b) makes; pos is the item that comes next.
 type cycler struct {
 	items []value
 	pos   int
@@ -106,6 +112,7 @@ func typeName(v value) string {
 }
 
 // truth is bool(v).
+// What has items is true if there is one; generators, functions and namespaces always are.
 func truth(v value) bool {
 	switch v := v.(type) {
 	case none, *undefined, nil:
@@ -131,23 +138,27 @@ func truth(v value) bool {
 }
 
 // dict is an ordered dict. Only the one who builds it changes it.
+// vals[i] belongs to keys[i]; index finds i by the key's hash.
 type dict struct {
 	keys, vals []value
 	index      map[hash]int
 }
 
 // hash identifies a key: equal keys, such as 1, 1.0 and True, have equal ones.
+// It is the key itself in a form that Go compares, no digest: two keys cannot collide.
 type hash struct {
 	kind byte
 	n    int64
 	s    string
 }
 
+// newDict has room for n keys.
 func newDict(n int) *dict {
 	return &dict{make([]value, 0, n), make([]value, 0, n), make(map[hash]int, n)}
 }
 
 // set puts v under a key that can be hashed.
+// A key that is there keeps its place and its spelling.
 func (d *dict) set(key value, h hash, v value) {
 	if i, ok := d.index[h]; ok {
 		d.vals[i] = v
@@ -183,6 +194,7 @@ func (m *machine) hash(v value) (hash, bool) {
 		return hash{kind: 'i', n: v}, true
 	case *big.Int:
 		return hash{kind: 'b', s: v.Text(62)}, true
+	// A whole float is the int that it equals.
 	case float64:
 		if v == math.Trunc(v) && !math.IsInf(v, 0) {
 			z, _ := big.NewFloat(v).Int(nil)
@@ -200,10 +212,12 @@ func (m *machine) hash(v value) (hash, bool) {
 	case *dict, *view:
 		return hash{}, false
 	}
+	// Functions, macros and namespaces are equal to themselves only.
 	return hash{kind: 'p', s: fmt.Sprintf("%p", v)}, true // by address
 }
 
 // hashTuple joins the hashes of a tuple's items, each behind its length.
+// The lengths keep ("a", "b") and ("a b",) apart.
 func (m *machine) hashTuple(v *list) (hash, bool) {
 	if !v.tuple {
 		return hash{}, false

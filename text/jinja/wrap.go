@@ -7,6 +7,7 @@ import (
 )
 
 // wordWrap is the filter wordwrap, Python's textwrap line by line.
+// The origin of every byte is kept: lines are put together of slices of the text.
 func wordWrap(m *machine, v value, a []value) value {
 	t := m.text("wordwrap", v)
 	w := wrapper{width: m.int("wordwrap", a[0], 79), breakLong: a[1] == nil || truth(a[1]), hyphens: a[3] == nil || truth(a[3])}
@@ -22,6 +23,7 @@ func wordWrap(m *machine, v value, a []value) value {
 		end, after := lineEnd(t.s, from)
 		lines := w.wrap(t.s[from:end])
 		if len(lines) == 0 {
+			// An empty line stays one.
 			lines = [][]piece{nil}
 		}
 		for _, line := range lines {
@@ -41,6 +43,8 @@ func wordWrap(m *machine, v value, a []value) value {
 // piece is a chunk of a line by its byte offsets; chars is its width.
 type piece struct{ from, to, chars int }
 
+// wrapper is Python's TextWrapper with Jinja's settings: widths in characters, tabs as they
+// are, white space at the ends of lines dropped.
 type wrapper struct {
 	width              int
 	breakLong, hyphens bool
@@ -52,6 +56,7 @@ func (w wrapper) wrap(s string) [][]piece {
 	blank := func(p piece) bool { return strings.TrimFunc(s[p.from:p.to], isSpace) == "" }
 	var lines [][]piece
 	for i := 0; i < len(chunks); {
+		// White space begins no line but the first.
 		if len(lines) > 0 && blank(chunks[i]) {
 			if i++; i == len(chunks) {
 				break
@@ -66,6 +71,8 @@ func (w wrapper) wrap(s string) [][]piece {
 		}
 		if i < len(chunks) && chunks[i].chars > w.width {
 			c := &chunks[i]
+			// A word that no line holds begins here and goes on in the next; otherwise it
+			// gets a line of its own, too long as it is.
 			if room := w.width - n; w.breakLong {
 				cut := w.cut(s, *c, room)
 				line = append(line, piece{c.from, cut, utf8.RuneCountInString(s[c.from:cut])})
@@ -87,6 +94,7 @@ func (w wrapper) wrap(s string) [][]piece {
 
 // cut finds where to break a word that is too long: behind its last hyphen
 // that fits, or where the room ends.
+// room is what is left of the line, in characters; at least one is taken.
 func (w wrapper) cut(s string, c piece, room int) int {
 	if room < 1 {
 		room = 1
@@ -131,11 +139,13 @@ func (w wrapper) chunks(s string) []piece {
 	return list
 }
 
+// isWrapSpace is the white space of textwrap: ASCII only, so that a no-break space holds.
 func isWrapSpace(r rune) bool { return r == ' ' || r >= '\t' && r <= '\r' }
 
 // hyphenEnd is the offset behind the first hyphen of a word that may end a
 // line: two letters before it, a letter and another after it. Two and more
 // hyphens between words are a dash of their own.
+// It stands for TextWrapper.wordsep_re, a pattern with look-behind.
 func hyphenEnd(word string) int {
 	letter := func(r rune) bool { return unicode.IsLetter(r) }
 	for i := 0; i < len(word); i++ {
