@@ -2,7 +2,7 @@
 
 package kernel
 
-//go:generate go run -C _asm ./gemm -out ../gemm_amd64.s -stubs ../gemm_asm_amd64.go -pkg kernel
+//go:generate go run -C _asm ./gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel
 
 // tile calls the tier's micro-kernel.
 func tile(t tier, x *tileArgs) {

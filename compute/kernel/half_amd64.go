@@ -2,7 +2,7 @@
 
 package kernel
 
-//go:generate go run -C _asm ./half -out ../half_amd64.s -stubs ../half_asm_amd64.go -pkg kernel
+//go:generate go run -C _asm ./half -out ../half_amd64.s -stubs ../half_stubs_amd64.go -pkg kernel
 
 // halfTile computes some rows of a panel.
 func halfTile(t tier, f HalfFormat, x *halfArgs) {

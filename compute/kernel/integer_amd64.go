@@ -4,7 +4,7 @@ package kernel
 
 import "unsafe"
 
-//go:generate go run -C _asm ./integer -out ../integer_amd64.s -stubs ../integer_asm_amd64.go -pkg kernel
+//go:generate go run -C _asm ./integer -out ../integer_amd64.s -stubs ../integer_stubs_amd64.go -pkg kernel
 
 // intCode is the assembly for a format: products with panels as they are laid
 // out; where it pays, the spreading of panels and products with those.

@@ -1,6 +1,6 @@
 // Command gemm generates the matrix product's assembly for amd64:
 //
-//	go run ./gemm -out ../gemm_amd64.s -stubs ../gemm_asm_amd64.go -pkg kernel
+//	go run ./gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel
 //
 // A generator rather than hand-written text, because a kernel is one pattern
 // repeated for many row counts and two vector widths, and because avo

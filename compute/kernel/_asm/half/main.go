@@ -1,6 +1,6 @@
 // Command half generates the products with weights of 16-bit floats for amd64:
 //
-//	go run ./half -out ../half_amd64.s -stubs ../half_asm_amd64.go -pkg kernel
+//	go run ./half -out ../half_amd64.s -stubs ../half_stubs_amd64.go -pkg kernel
 //
 // All of it is AVX2 with F16C.
 package main

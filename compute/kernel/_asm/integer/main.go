@@ -1,6 +1,6 @@
 // Command integer generates the products with integer weights for amd64:
 //
-//	go run ./integer -out ../integer_amd64.s -stubs ../integer_asm_amd64.go -pkg kernel
+//	go run ./integer -out ../integer_amd64.s -stubs ../integer_stubs_amd64.go -pkg kernel
 //
 // All of it is AVX2. Every kernel is the same walk over panels of 16 columns,
 // blocks of 32 k and up to six rows; a form says how weights become vectors
