@@ -11,6 +11,9 @@ type Packed struct {
 // Bytes is the memory that the packed matrix takes.
 func (w *Packed) Bytes() int { return 4 * len(w.data) }
 
+// PackedBytes is the memory that a matrix [k, n] takes once it is packed.
+func PackedBytes(k, n int) int { return 4 * k * roundUp(n, tileCols) }
+
 // Pack lays out b [k, n] for GemmPacked. Large matrices live outside the Go
 // heap, on huge pages, until w is garbage.
 func Pack(b Matrix, k, n int) *Packed {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 
+	"weft/compute/kernel"
 	"weft/compute/tensor"
 	"weft/model"
 	"weft/model/nn"
@@ -27,11 +28,13 @@ type Adapter struct {
 	*nn.Adapter
 
 	modules []module
+	info    model.Info
 }
 
 // module is a matrix of the model.
 type module struct {
 	name    string // without ".weight"
+	gguf    string // the same of GGUF files
 	in, out int
 	tied    bool
 }
@@ -40,13 +43,13 @@ type module struct {
 func modules(m model.Model) []module {
 	var all []module
 	for _, l := range nn.Linears(m) {
-		all = append(all, module{strings.TrimSuffix(l.Name, ".weight"), (*l.Linear).In(), (*l.Linear).Out(), l.Tied})
+		all = append(all, module{strings.TrimSuffix(l.Name, ".weight"), strings.TrimSuffix(l.GGUF, ".weight"), (*l.Linear).In(), (*l.Linear).Out(), l.Tied})
 	}
 	return all
 }
 
 func empty(c Config, m model.Model) *Adapter {
-	a := &Adapter{Config: c, Adapter: &nn.Adapter{}, modules: modules(m)}
+	a := &Adapter{Config: c, Adapter: &nn.Adapter{}, modules: modules(m), info: m.Info()}
 	a.Pairs = make([]*nn.LowRank, len(a.modules))
 	return a
 }
@@ -112,6 +115,18 @@ func (a *Adapter) Bytes() (n int64) {
 	}
 	return n
 }
+
+// Memory is what a served adapter takes: values, and their copies in the order that
+// the kernel reads.
+func (a *Adapter) Memory() (n int64) {
+	for _, p := range a.Params() {
+		n += memory(p.Value.Rows, p.Value.Cols)
+	}
+	return n
+}
+
+// memory is that of one matrix [out, in].
+func memory(out, in int) int64 { return 4*int64(out)*int64(in) + int64(kernel.PackedBytes(in, out)) }
 
 // Hash is the SHA-256, in hexadecimal, of all that decides what the adapter
 // changes: names, shapes, scales and values.

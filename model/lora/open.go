@@ -11,7 +11,6 @@ import (
 	"weft/internal/mapfile"
 	"weft/model"
 	"weft/model/nn"
-	"weft/model/weights/safetensors"
 )
 
 // Base is the model that an adapter is to change.
@@ -35,7 +34,7 @@ const (
 const maxConfig = 1 << 20
 
 // Open reads an adapter for a model and packs it for serving; nothing of the
-// folder is needed afterwards. Every tensor must have its place in the model, in
+// folder, or of the GGUF file that dir stands for (At, In), is needed afterwards. Every tensor must have its place in the model, in
 // its shape, and every matrix that target_modules lists its pair. Errors are
 // ErrFormat, ErrUnsupported, ErrBase, and those of the file system.
 func Open(dir fs.FS, b Base) (*Adapter, error) {
@@ -48,6 +47,12 @@ func Open(dir fs.FS, b Base) (*Adapter, error) {
 }
 
 func open(dir fs.FS, b Base) (*Adapter, error) {
+	if _, name, err := ggufOf(dir); err != nil || name != "" {
+		if err != nil {
+			return nil, err
+		}
+		return openGGUF(dir, b)
+	}
 	text, err := readConfig(dir)
 	if err != nil {
 		return nil, err
@@ -60,15 +65,11 @@ func open(dir fs.FS, b Base) (*Adapter, error) {
 		return nil, err
 	}
 	a := empty(c, b.Model)
-	data, release, err := a.weights(dir)
+	f, release, err := openTensors(dir, a)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	f, err := safetensors.Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", WeightsFile, err)
-	}
 	return a, a.fill(f, nn.Linears(b.Model))
 }
 
@@ -89,42 +90,20 @@ func readConfig(dir fs.FS) ([]byte, error) {
 	return text, err
 }
 
-// weights shows the file of tensors as memory, unless it is larger than any
-// adapter of the model can be.
-func (a *Adapter) weights(dir fs.FS) (data []byte, release func() error, err error) {
-	st, err := fs.Stat(dir, WeightsFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, old := fs.Stat(dir, "adapter_model.bin"); old == nil {
-			return nil, nil, fmt.Errorf("%w: adapter_model.bin is a pickle, which can run programs: save the adapter anew with PEFT (safe_serialization)", ErrUnsupported)
-		}
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	most := int64(16 << 20) // the header
-	for _, m := range a.modules {
-		most += 4 * MaxRank * int64(m.in+m.out)
-	}
-	if st.Size() > most {
-		return nil, nil, fmt.Errorf("%w: %s has %d bytes, and all pairs of rank %d for this model have %d", ErrBase, WeightsFile, st.Size(), MaxRank, most)
-	}
-	return mapfile.OpenIn(dir, WeightsFile)
-}
-
 // fill reads every tensor into its pair, for a base of these matrices.
-func (a *Adapter) fill(f *safetensors.File, base []nn.Leaf) error {
+func (a *Adapter) fill(f tensors, base []nn.Leaf) error {
 	at := map[string]int{}
 	for i, m := range a.modules {
 		at[m.name] = i
 	}
 	var errs []error
-	for _, name := range f.Names() {
+	for _, name := range f.names() {
 		if len(errs) < 5 {
 			errs = append(errs, a.take(f, name, at, base))
 		}
 		errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	}
-	if len(f.Names()) == 0 {
+	if len(f.names()) == 0 {
 		errs = append(errs, fmt.Errorf("%w: %s holds no tensor", ErrFormat, WeightsFile))
 	}
 	if len(errs) > 0 {
@@ -134,7 +113,7 @@ func (a *Adapter) fill(f *safetensors.File, base []nn.Leaf) error {
 }
 
 // take reads one tensor: an A, and with it its B.
-func (a *Adapter) take(f *safetensors.File, name string, at map[string]int, base []nn.Leaf) error {
+func (a *Adapter) take(f tensors, name string, at map[string]int, base []nn.Leaf) error {
 	if mod, ok := strings.CutSuffix(name, endBase); ok {
 		i, known := at[strings.TrimPrefix(mod, prefix)]
 		if !known {
@@ -154,8 +133,8 @@ func (a *Adapter) take(f *safetensors.File, name string, at map[string]int, base
 	if !ok || !known {
 		return fmt.Errorf("%w: tensor %s: the model has no matrix %s, but ones such as %s", ErrBase, name, mod, a.modules[0].name)
 	}
-	info, hasA := f.Info(prefix + mod + endA)
-	infoB, hasB := f.Info(prefix + mod + endB)
+	shapeA, hasA := f.shape(prefix + mod + endA)
+	shapeB, hasB := f.shape(prefix + mod + endB)
 	if !hasA || !hasB {
 		return fmt.Errorf("%w: %s has one of lora_A and lora_B, want both", ErrFormat, mod)
 	}
@@ -163,11 +142,11 @@ func (a *Adapter) take(f *safetensors.File, name string, at map[string]int, base
 		return nil // read with its A
 	}
 	m, r := a.modules[i], a.rank(mod)
-	if want := []int{r, m.in}; !slices.Equal(info.Shape, want) {
-		return misfit(name, info.Shape, want)
+	if want := []int{r, m.in}; !slices.Equal(shapeA, want) {
+		return misfit(name, shapeA, want)
 	}
-	if want := []int{m.out, r}; !slices.Equal(infoB.Shape, want) {
-		return misfit(prefix+mod+endB, infoB.Shape, want)
+	if want := []int{m.out, r}; !slices.Equal(shapeB, want) {
+		return misfit(prefix+mod+endB, shapeB, want)
 	}
 	w := nn.NewLowRank(m.in, m.out, r, a.scale(mod, r))
 	a.Pairs[i] = w
@@ -176,14 +155,14 @@ func (a *Adapter) take(f *safetensors.File, name string, at map[string]int, base
 
 // sameMatrix holds a copy of a matrix of the base against the base, which may have
 // rounded it: it says whether the adapter was trained on that.
-func sameMatrix(f *safetensors.File, name string, l nn.Leaf) error {
+func sameMatrix(f tensors, name string, l nn.Leaf) error {
 	d, ok := nn.Plain(*l.Linear).(*nn.Dense)
-	info, _ := f.Info(name)
-	if !ok || !slices.Equal(info.Shape, []int{d.Out(), d.In()}) {
-		return fmt.Errorf("%w: tensor %s has shape %v, and the matrix of this model [%d %d]", ErrBase, name, info.Shape, (*l.Linear).Out(), (*l.Linear).In())
+	shape, _ := f.shape(name)
+	if !ok || !slices.Equal(shape, []int{d.Out(), d.In()}) {
+		return fmt.Errorf("%w: tensor %s has shape %v, and the matrix of this model [%d %d]", ErrBase, name, shape, (*l.Linear).Out(), (*l.Linear).In())
 	}
-	got, row := make([]float32, info.Len()), make([]float32, d.In())
-	if err := f.Read(name, got); err != nil {
+	got, row := make([]float32, d.Out()*d.In()), make([]float32, d.In())
+	if err := f.read(name, got); err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	var off, size float64
@@ -219,8 +198,8 @@ func misfit(name string, got, want []int) error {
 }
 
 // readFinite reads a matrix and refuses what no training has left in it.
-func readFinite(f *safetensors.File, name string, d *nn.Dense) error {
-	if err := f.Read(name, d.W.Value.Data); err != nil {
+func readFinite(f tensors, name string, d *nn.Dense) error {
+	if err := f.read(name, d.W.Value.Data); err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	for i, v := range d.W.Value.Data {

@@ -9,7 +9,10 @@ Beside itself it writes base/ (config.json, model.safetensors) and, for each
 adapter, a folder as PEFT saves it, with parity.safetensors in it: the logits of
 the adapted model (logits), of the merged one (merged), and the gradient of each
 parameter of the adapter for the mean loss of the ids (grad.NAME). versions.json
-holds the ids, the losses and the versions of the libraries.
+holds the ids, the losses and the versions of the libraries. plain.gguf was made
+of plain/ by llama.cpp (gguf-py 0.19.0), in this folder:
+
+    python convert_lora_to_gguf.py plain --base base --outtype f32 --outfile plain.gguf
 """
 import json
 import os
