@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"weft/infer/engine"
-	"weft/internal/mapfile"
 	"weft/llm/local"
 	"weft/model/lora"
 	"weft/model/zoo"
@@ -20,7 +19,7 @@ import (
 
 // loraOptions say which adapters a server has, and where it may get more from.
 type loraOptions struct {
-	named   []string // NAME=DIR
+	named   []string // NAME=PATH
 	dir     string   // below which clients may load more; none
 	max     int      // at once
 	anyBase bool     // the name that an adapter gives its base does not matter
@@ -28,7 +27,7 @@ type loraOptions struct {
 
 func (o *loraOptions) register(c *cobra.Command) {
 	f := c.Flags()
-	f.StringArrayVar(&o.named, "lora", nil, "LoRA adapter in PEFT's layout, as `NAME=DIR`: asked for as the model NAME, it changes the first MODEL for that request alone; may be given several times")
+	f.StringArrayVar(&o.named, "lora", nil, "LoRA adapter, a folder in PEFT's layout or a GGUF file, as `NAME=PATH`: asked for as the model NAME, it changes the first MODEL for that request alone; may be given several times")
 	f.StringVar(&o.dir, "lora-dir", "", "folder below which clients may load adapters while the server runs, with /v1/load_lora_adapter (default: they may not)")
 	f.IntVar(&o.max, "max-loras", 16, "adapters that may be loaded at once")
 	anyBaseFlag(c, &o.anyBase)
@@ -54,7 +53,7 @@ func (o *loraOptions) give(all []*offer) error {
 	for _, arg := range o.named {
 		name, dir, ok := strings.Cut(arg, "=")
 		if !ok || name == "" || dir == "" {
-			return bad("--lora is %q, want NAME=DIR", arg)
+			return bad("--lora is %q, want NAME=PATH", arg)
 		}
 		if seen[name] {
 			return bad("--lora %s: the name is taken: choose another", arg)
@@ -85,6 +84,30 @@ func (o *loraOptions) give(all []*offer) error {
 		}
 	}
 	return nil
+}
+
+// laterRank is the rank of adapters that room is left for.
+const laterRank = 16
+
+// memory is what the named adapters take of a model's share of the memory, and what
+// is left for those that clients may load: as many as there may be, of a common
+// rank, within an eighth of the share.
+func (o *loraOptions) memory(f *offer, share int64) (declared, later int64, err error) {
+	for _, arg := range o.named {
+		name, dir, _ := strings.Cut(arg, "=")
+		size, err := lora.Measure(lora.At(dir))
+		if err != nil {
+			return 0, 0, fmt.Errorf("--lora %s: %w", name, err)
+		}
+		declared += size.Bytes()
+	}
+	if o.dir != "" {
+		s := f.size.shape
+		heads := s.HeadDim * (s.Heads + s.KVHeads)
+		sides := int64(s.Layers) * int64(2*heads+4*s.Dim+3*(s.Dim+s.FFN)) // in and out of q, k, v, o, gate, up, down
+		later = min(share/8, int64(o.max-len(o.named))*laterRank*8*sides)
+	}
+	return declared, later, nil
 }
 
 // baseNames is what a model is called, by itself and by others, for adapters that
@@ -146,7 +169,7 @@ const oneAdapter = "lora"
 
 // loraFlags register the adapter of such a command.
 func loraFlags(c *cobra.Command, o *engineOptions) {
-	c.Flags().StringVar(&o.lora, "lora", "", "folder of a LoRA adapter in PEFT's layout, which changes the model (default: none)")
+	c.Flags().StringVar(&o.lora, "lora", "", "LoRA adapter, a folder in PEFT's layout or a GGUF file, which changes the model (default: none)")
 	anyBaseFlag(c, &o.anyBase)
 }
 
@@ -172,7 +195,7 @@ func (o *engineOptions) adapt(m *local.Model, eng *engine.Engine, l *loaded) err
 
 // merge adds an adapter to the weights, which are in float32.
 func (l *loaded) merge(dir string, anyBase bool) error {
-	a, err := lora.Open(mapfile.Dir(dir), lora.Base{Model: l.model, Names: l.baseNames(anyBase)})
+	a, err := lora.Open(lora.At(dir), lora.Base{Model: l.model, Names: l.baseNames(anyBase)})
 	if err == nil {
 		err = a.Merge(l.model)
 	}

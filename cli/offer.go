@@ -126,7 +126,7 @@ func (f *offer) load() (registry.Loaded, error) {
 	s := eng.Stats()
 	return registry.Loaded{
 		Model: facade, Close: func() { f.retire(eng) },
-		Bytes: heldBytes(l.model) + f.size.scratch + int64(s.PagesTotal)*max(f.size.page, int64(s.PageBytes)),
+		Bytes: heldBytes(l.model) + f.size.scratch + max(int64(f.engine.Pages)*f.size.page, int64(s.PagesTotal)*int64(s.PageBytes)),
 	}, nil
 }
 
@@ -169,6 +169,9 @@ func (f *offer) stats(waiting int) server.Stats {
 	out := engineStats(addStats(now, past))
 	out.Waiting += waiting
 	out.PrefixCache = !f.engine.NoPrefixCache
+	if f.adapters != nil {
+		out.LoRABytes = f.adapters.Bytes()
+	}
 	return out
 }
 
@@ -213,9 +216,8 @@ func (s *serving) budget() (int64, error) {
 	return 0, nil
 }
 
-// offers finds all models. Lazy ones have to fit the budget together: each has an
-// equal share, or what it must have.
-func offers(args []string, pool *par.Pool, o engineOptions, lazy bool, budget int64) (all []*offer, err error) {
+// offers finds all models.
+func offers(args []string, pool *par.Pool, o engineOptions, lazy bool) (all []*offer, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, &usageError{err}
 	}
@@ -224,12 +226,31 @@ func offers(args []string, pool *par.Pool, o engineOptions, lazy bool, budget in
 		if err != nil {
 			return nil, err
 		}
-		if budget > 0 {
-			if err := f.bound(budget/int64(len(args)), budget); err != nil {
-				return nil, fmt.Errorf("%w (--memory)", err)
-			}
-		}
 		all = append(all, f)
 	}
 	return all, nil
+}
+
+// boundAll makes all models fit a budget: each has an equal share of what adapters
+// leave, or what it must have. Of the first one's, a part is left for adapters that
+// clients may load.
+func boundAll(all []*offer, lora loraOptions, budget int64) error {
+	if budget == 0 {
+		return nil
+	}
+	declared, later, err := lora.memory(all[0], budget/int64(len(all)))
+	if err != nil {
+		return err
+	}
+	budget -= declared
+	for _, f := range all {
+		if err := f.bound(budget/int64(len(all))-later, budget); err != nil {
+			if declared > 0 {
+				return fmt.Errorf("%w (--memory, of which adapters take %s)", err, bytes64(declared))
+			}
+			return fmt.Errorf("%w (--memory)", err)
+		}
+		later = 0
+	}
+	return nil
 }

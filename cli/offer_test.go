@@ -19,6 +19,7 @@ import (
 	"weft/internal/mapfile"
 	"weft/llm/registry"
 	"weft/model/llama"
+	"weft/model/lora"
 	"weft/model/nn"
 	"weft/model/zoo"
 )
@@ -442,5 +443,65 @@ func TestReplayUnderLoad(t *testing.T) {
 	e := &env{in: strings.NewReader(""), out: io.Discard, err: new(strings.Builder)}
 	if code := e.main(t.Context(), []string{"replay", saved, name}); code != 1 || !strings.Contains(fmt.Sprint(e.err), "1 of 6 answers differ") {
 		t.Errorf("a token changed: code %d, %s", code, e.err)
+	}
+}
+
+// TestAdaptersWithinMemory: adapters that clients load are part of the memory for
+// models, and one that does not fit is refused with what would.
+func TestAdaptersWithinMemory(t *testing.T) {
+	dir := t.TempDir()
+	if err := tinyModel(filepath.Join(dir, "m"), "weft"); err != nil {
+		t.Fatal(err)
+	}
+	l, err := findModel(filepath.Join(dir, "m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, err := footprintOf(l, engineOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := zoo.Load(filepath.Join(dir, "m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, rank := range map[string]int{"small": 2, "large": 1024} {
+		a, err := lora.New(m, lora.Config{Base: "m", Rank: rank, Targets: []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}}, tensor.NewRNG(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Save(filepath.Join(dir, "loras", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at, _ := serveInTest(t, nil, "serve", filepath.Join(dir, "m"), "--addr", "127.0.0.1:0", "--memory", fmt.Sprint(4*size.bytes(size.least())), "--lora-dir", filepath.Join(dir, "loras"))
+	if status, body := post(t, at.BaseURL+"/completions", `{"prompt":"the cat","max_tokens":4}`); status != 200 {
+		t.Fatalf("got %d %s", status, body)
+	}
+	_, before := places(t, at.URL)
+	if status, body := post(t, at.BaseURL+"/load_lora_adapter", `{"lora_name":"large","lora_path":"large"}`); status != 400 || !strings.Contains(body, "it does not fit") || !strings.Contains(body, "instead of 1024") {
+		t.Errorf("a large adapter: got %d %s", status, body)
+	}
+	if status, body := post(t, at.BaseURL+"/load_lora_adapter", `{"lora_name":"small","lora_path":"small"}`); status != 200 {
+		t.Errorf("a small adapter: got %d %s", status, body)
+	}
+	if status, body := post(t, at.BaseURL+"/completions", `{"model":"small","prompt":"the cat","max_tokens":4}`); status != 200 {
+		t.Errorf("through it: got %d %s", status, body)
+	}
+	want, err := lora.Measure(lora.At(filepath.Join(dir, "loras", "small")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, after := places(t, at.URL); after-before != want.Bytes() {
+		t.Errorf("%d bytes used before and %d after, want %d more", before, after, want.Bytes())
+	}
+	resp, err := http.Get(at.URL + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	if !strings.Contains(string(body), fmt.Sprintf(`weft_lora_memory_bytes{model_name="m"} %v`, float64(want.Bytes()))) {
+		t.Errorf("metrics lack weft_lora_memory_bytes %v", float64(want.Bytes()))
 	}
 }

@@ -166,11 +166,14 @@ func (s *serving) models(ctx context.Context, args []string, pool *par.Pool) (mo
 	if budget, err = s.budget(); err != nil {
 		return nil, 0, nil, err
 	}
-	all, err := offers(args, pool, s.engine, lazy, budget)
+	all, err := offers(args, pool, s.engine, lazy)
 	if err != nil {
 		return nil, 0, nil, err
 	}
 	if err := s.lora.give(all); err != nil {
+		return nil, 0, nil, err
+	}
+	if err := boundAll(all, s.lora, budget); err != nil {
 		return nil, 0, nil, err
 	}
 	var entries []registry.Entry
@@ -180,6 +183,11 @@ func (s *serving) models(ctx context.Context, args []string, pool *par.Pool) (mo
 	reg, err := registry.New(entries, registry.Options{Memory: budget, Idle: s.idle, Queue: s.engine.Queue})
 	if err != nil {
 		return nil, 0, nil, &usageError{err}
+	}
+	if f := all[0]; f.adapters != nil {
+		if err := f.adapters.Account(reg); err != nil {
+			return nil, 0, nil, fmt.Errorf("--lora: %w", err)
+		}
 	}
 	before := int64(-1) // leaves the limit as it is
 	if budget > 0 {

@@ -77,6 +77,7 @@ func (s *Server) aboutModels(w http.ResponseWriter, _ *http.Request) {
 		}
 		if m.Stats != nil {
 			st := m.Stats()
+			all.Used += st.LoRABytes
 			a.Stats = &modelStats{st.Running, st.Waiting, st.PagesFree, st.PagesUsed, st.PagesCached, st.PagesTotal, st.Preemptions}
 		}
 		if m.Status != nil {

@@ -75,6 +75,7 @@ func (c *engineCollector) gauges() {
 	c.add(gauge, "Cache pages held for their prefixes alone, given up when pages run out.", func(s Stats) float64 { return float64(s.PagesCached) }, "weft_kv_pages_cached")
 	c.add(gauge, "Memory of a cache page, as its type keeps keys and values.", func(s Stats) float64 { return float64(s.PageBytes) }, "weft_kv_page_bytes")
 	c.add(gauge, "Cache pages there are.", func(s Stats) float64 { return float64(s.PagesTotal) }, "weft_kv_pages_total")
+	c.add(gauge, "Memory of the adapters that are loaded, beside the model's.", func(s Stats) float64 { return float64(s.LoRABytes) }, "weft_lora_memory_bytes")
 	c.add(gauge, "Share of the cache pages in use, 0 to 1.", func(s Stats) float64 {
 		return float64(s.PagesUsed) / float64(max(1, s.PagesTotal))
 	}, "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc") // the newer and the older name

@@ -16,7 +16,7 @@ import (
 func loadedServer(t *testing.T) *Server {
 	stats := func() Stats {
 		return Stats{Running: 2, Waiting: 3, PagesFree: 5, PagesUsed: 2, PagesCached: 1, PagesTotal: 8, Preemptions: 1, PrefixQueries: 90, PrefixHits: 64,
-			Drafts: 5, Drafted: 20, Accepted: 12, DraftFailures: 2, PrefixLoaded: 7, PageLen: 16, PageBytes: 4096, CacheType: "f16", PrefixCache: true,
+			Drafts: 5, Drafted: 20, Accepted: 12, DraftFailures: 2, PrefixLoaded: 7, PageLen: 16, PageBytes: 4096, CacheType: "f16", PrefixCache: true, LoRABytes: 300,
 			Batch: Histogram{Bounds: []float64{1, 8}, Counts: []uint64{4, 2, 1}, Sum: 40}, LoRA: &LoRA{Max: 4, Running: []string{"a", "b"}}}
 	}
 	busy := &fakeModel{busy: true}
@@ -66,6 +66,7 @@ func TestMetrics(t *testing.T) {
 		`weft_kv_pages_cached{model_name="tiny"} 1`,
 		`weft_kv_pages_total{model_name="tiny"} 8`,
 		`weft_kv_page_bytes{model_name="tiny"} 4096`,
+		`weft_lora_memory_bytes{model_name="tiny"} 300`,
 		`weft_preemptions_total{model_name="tiny"} 1`,
 		`vllm:prefix_cache_queries_total` + tiny + ` 90`,
 		`vllm:prefix_cache_hits_total` + tiny + ` 64`,

@@ -66,6 +66,7 @@ type Stats struct {
 	CacheType   string // how keys and values are kept, as "f32"
 	PrefixCache bool   // pages are kept for their prefixes
 	LoRA        *LoRA  // adapters; nil: the engine takes none
+	LoRABytes   int64  // memory of the adapters that are loaded, beside the model's
 
 	// Since the start, also while the model was not loaded.
 	Batch         Histogram // token rows of a pass

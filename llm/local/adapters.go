@@ -15,7 +15,6 @@ import (
 	"weft/chat"
 	"weft/compute/op"
 	"weft/infer/engine"
-	"weft/internal/mapfile"
 	"weft/model"
 	"weft/model/lora"
 )
@@ -32,6 +31,12 @@ type AdapterEngine interface {
 	RemoveAdapter(ctx context.Context, a *engine.Adapter) error
 }
 
+// Memory is what adapters take theirs from; see *registry.Registry.
+type Memory interface {
+	Reserve(bytes int64) (room int64, ok bool)
+	Release(bytes int64)
+}
+
 // Adapters are the LoRA adapters of one model, under the names that requests
 // ask for (chat.Request.Adapter). They stay while the model itself leaves memory
 // and comes back. Safe for concurrent use.
@@ -39,6 +44,7 @@ type Adapters struct {
 	opts AdapterOptions
 
 	mu  sync.Mutex
+	mem Memory    // nil: nobody counts
 	all []*served // oldest first
 	net model.Model
 	eng AdapterEngine // nil: the model is not in memory
@@ -49,11 +55,61 @@ type served struct {
 	chat.Adapter
 	pairs  *lora.Adapter // nil: not read yet
 	hash   string
+	bytes  int64           // of memory that are reserved
 	handle *engine.Adapter // nil: the model is not in memory
 }
 
 // NewAdapters returns an empty set.
 func NewAdapters(o AdapterOptions) *Adapters { return &Adapters{opts: o} }
+
+// Account has the adapters counted as memory from now on, those that are declared at
+// once. One that has no room is an error that says what would have.
+func (s *Adapters) Account(mem Memory) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mem = mem
+	for _, a := range s.all {
+		if err := a.reserve(mem, lora.At(a.Path)); err != nil {
+			return fmt.Errorf("%s: %w", a.Name, err)
+		}
+	}
+	return nil
+}
+
+// reserve takes the memory of an adapter that is still to be read.
+func (a *served) reserve(mem Memory, dir fs.FS) error {
+	if mem == nil || a.bytes > 0 {
+		return nil
+	}
+	size, err := lora.Measure(dir)
+	if err != nil {
+		return err
+	}
+	n := size.Bytes()
+	room, ok := mem.Reserve(n)
+	if ok {
+		a.bytes = n
+		return nil
+	}
+	what := "none of its matrices would, of any rank"
+	if rank := size.Within(room); rank > 0 {
+		what = fmt.Sprintf("with rank %d instead of %d it would", rank, size.Rank)
+	}
+	return fmt.Errorf("it does not fit: it takes %.3g MB of memory, and beside the models and other adapters %.3g MB are left: %s; unload another adapter, or give models more memory",
+		float64(n)/1e6, float64(room)/1e6, what)
+}
+
+// Bytes is the memory of all adapters.
+func (s *Adapters) Bytes() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.all {
+		if a.pairs != nil {
+			n += a.pairs.Memory()
+		}
+	}
+	return n
+}
 
 // Attach serves the adapters from the engine of net, to requests of m, whose
 // first is still to come. Those that were not read yet are read now.
@@ -61,7 +117,7 @@ func (s *Adapters) Attach(m *Model, eng AdapterEngine, net model.Model) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.all {
-		err := a.read(mapfile.Dir(a.Path), lora.Base{Model: net, Names: s.opts.Names})
+		err := a.read(lora.At(a.Path), lora.Base{Model: net, Names: s.opts.Names})
 		if err == nil {
 			a.handle, err = eng.AddAdapter(a.Name, a.hash, a.pairs)
 		}
@@ -160,7 +216,7 @@ func (s *Adapters) Load(name, path string) error {
 		return fmt.Errorf("folder for adapters: %w", err)
 	}
 	defer root.Close()
-	dir, err := fs.Sub(root.FS(), filepath.ToSlash(filepath.Clean(rel)))
+	dir, err := lora.In(root.FS(), filepath.ToSlash(filepath.Clean(rel)))
 	if err != nil {
 		return bad("%v", err)
 	}
@@ -175,7 +231,7 @@ func (s *Adapters) Load(name, path string) error {
 // add reads an adapter and gives it to the engine.
 func (s *Adapters) add(name, path string, dir fs.FS) error {
 	s.mu.Lock()
-	net, err := s.net, s.checkName(name)
+	net, mem, err := s.net, s.mem, s.checkName(name)
 	s.mu.Unlock()
 	if err != nil {
 		return err
@@ -184,18 +240,36 @@ func (s *Adapters) add(name, path string, dir fs.FS) error {
 		return &chat.UnavailableError{Msg: "the model that the adapter changes is not in memory: send the model a request first"}
 	}
 	a := &served{Adapter: chat.Adapter{Name: name, Path: path, Created: time.Now()}}
-	if err := a.read(dir, lora.Base{Model: net, Names: s.opts.Names}); err != nil {
+	if err := a.reserve(mem, dir); err != nil {
 		return err
 	}
+	if err = a.read(dir, lora.Base{Model: net, Names: s.opts.Names}); err == nil {
+		err = s.take(a)
+	}
+	if err != nil {
+		a.release(mem)
+	}
+	return err
+}
+
+// release gives an adapter's memory back.
+func (a *served) release(mem Memory) {
+	if a.bytes > 0 {
+		mem.Release(a.bytes)
+	}
+}
+
+// take gives the engine an adapter that was read.
+func (s *Adapters) take(a *served) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.checkName(name); err != nil { // somebody else may have been faster
+	if err := s.checkName(a.Name); err != nil { // somebody else may have been faster
 		return err
 	}
 	if s.eng == nil {
 		return &chat.UnavailableError{Msg: "the model that the adapter changes has just left memory: try again"}
 	}
-	if a.handle, err = s.eng.AddAdapter(name, a.hash, a.pairs); err != nil {
+	if a.handle, err = s.eng.AddAdapter(a.Name, a.hash, a.pairs); err != nil {
 		return err
 	}
 	s.all = append(s.all, a)
@@ -213,12 +287,22 @@ func (s *Adapters) Unload(ctx context.Context, name string) error {
 		return chat.ErrNoAdapter
 	}
 	s.all = slices.DeleteFunc(s.all, func(o *served) bool { return o == a })
-	eng, handle := s.eng, a.handle
+	eng, mem, handle := s.eng, s.mem, a.handle
 	s.mu.Unlock()
 	if handle == nil {
+		a.release(mem)
 		return nil
 	}
-	return eng.RemoveAdapter(ctx, handle)
+	err := eng.RemoveAdapter(ctx, handle)
+	if err == nil {
+		a.release(mem)
+		return nil
+	}
+	go func() { // who asked does not wait any longer; the memory is taken until it is gone
+		_ = eng.RemoveAdapter(context.WithoutCancel(ctx), handle)
+		a.release(mem)
+	}()
+	return err
 }
 
 func (s *Adapters) find(name string) *served {

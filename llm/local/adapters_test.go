@@ -198,3 +198,60 @@ func TestAdapterPaths(t *testing.T) {
 		t.Errorf("a server that reads none: %v", err)
 	}
 }
+
+// purse is memory of a size.
+type purse struct{ left int64 }
+
+func (p *purse) Reserve(bytes int64) (room int64, ok bool) {
+	if bytes > p.left {
+		return p.left, false
+	}
+	room = p.left
+	p.left -= bytes
+	return room, true
+}
+
+func (p *purse) Release(bytes int64) { p.left += bytes }
+
+// TestAdaptersAreCounted: adapters take memory before they are read and give it back
+// when they go; one without room is refused, with the rank that would have it.
+func TestAdaptersAreCounted(t *testing.T) {
+	dir := t.TempDir()
+	for seed, name := range []string{"a", "b", "c"} {
+		saveAdapter(t, filepath.Join(dir, name), "base", uint64(seed))
+	}
+	saveAdapter(t, filepath.Join(dir, "other"), "another", 9)
+	size, err := lora.Measure(lora.At(filepath.Join(dir, "a")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	each := size.Bytes()
+	all := NewAdapters(AdapterOptions{Names: []string{"base"}, Dir: dir})
+	if err := all.Declare("a", filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := all.Account(&purse{each - 1}); err == nil || !strings.Contains(err.Error(), "a: it does not fit") || !strings.Contains(err.Error(), "with rank 3 instead of 4 it would") {
+		t.Errorf("a byte too little: %v", err)
+	}
+	mem := &purse{2*each + 10}
+	if err := all.Account(mem); err != nil || mem.left != each+10 || all.Bytes() != 0 {
+		t.Fatalf("%v, %d bytes left, %d in memory before anything is read", err, mem.left, all.Bytes())
+	}
+	liveAdapters(t, all)
+	if err := all.Load("other", "other"); err == nil || mem.left != each+10 {
+		t.Errorf("an adapter of another base: %v, %d bytes left", err, mem.left)
+	}
+	if err := all.Load("b", "b"); err != nil || mem.left != 10 || all.Bytes() != 2*each {
+		t.Fatalf("%v, %d bytes left, %d in memory, want twice %d", err, mem.left, all.Bytes(), each)
+	}
+	var input *chat.InputError
+	if err := all.Load("c", "c"); !errors.As(err, &input) || input.Param != "lora_path" || !strings.Contains(err.Error(), "unload another adapter") {
+		t.Errorf("one more than fits: %v", err)
+	}
+	if err := all.Unload(t.Context(), "a"); err != nil || mem.left != each+10 {
+		t.Errorf("unloaded: %v, %d bytes left", err, mem.left)
+	}
+	if err := all.Load("c", "c"); err != nil {
+		t.Error(err)
+	}
+}

@@ -188,7 +188,7 @@ func (m *Model) bring() (l Loaded, err error) {
 	if l, err = m.entry.Load(); err != nil {
 		return Loaded{}, err
 	}
-	if budget := m.reg.opts.Memory; l.Model == nil || budget > 0 && l.Bytes > budget {
+	if budget := m.reg.budget(); l.Model == nil || budget > 0 && l.Bytes > budget {
 		if l.Close != nil {
 			l.Close()
 		}
@@ -198,6 +198,16 @@ func (m *Model) bring() (l Loaded, err error) {
 		return Loaded{}, tooLarge(m.entry.Name, l.Bytes, budget)
 	}
 	return l, nil
+}
+
+// budget is the memory for models alone; 0: no bound.
+func (r *Registry) budget() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opts.Memory == 0 {
+		return 0
+	}
+	return max(1, r.opts.Memory-r.aside)
 }
 
 // failure is what requests are told of the load that failed. With mu held.

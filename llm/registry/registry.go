@@ -57,6 +57,7 @@ type Registry struct {
 	models []*Model
 
 	mu     sync.Mutex
+	aside  int64     // bytes of Memory that something else takes, see Reserve
 	line   []*ticket // requests whose model is not in memory, or has to leave it; oldest first
 	busy   bool      // a load or an unload is being made
 	closed bool
@@ -131,9 +132,36 @@ func (r *Registry) Close() {
 	}
 }
 
+// Reserve takes memory for what models share theirs with, such as adapters, until
+// Release: idle models make room for it. It must leave room for each model alone;
+// where it does not, nothing is taken, and room is what could be.
+func (r *Registry) Reserve(bytes int64) (room int64, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	room = r.opts.Memory - r.aside
+	for _, m := range r.models {
+		room = min(room, r.opts.Memory-r.aside-m.bytes)
+	}
+	if r.opts.Memory > 0 && bytes > room {
+		return max(0, room), false
+	}
+	r.aside += bytes
+	r.advance()
+	return room, true
+}
+
+// Release gives back what Reserve took.
+func (r *Registry) Release(bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.aside -= bytes
+	r.advance()
+}
+
 // taken is the memory of all models that are in it, those on their way in or
-// out included. With mu held, as in all that follows.
+// out included, and what is reserved. With mu held, as in all that follows.
 func (r *Registry) taken() (n int64) {
+	n = r.aside
 	for _, m := range r.models {
 		if m.state != Unloaded {
 			n += m.bytes

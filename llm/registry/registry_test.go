@@ -449,3 +449,46 @@ func TestManyAtOnce(t *testing.T) {
 		r.Close()
 	})
 }
+
+// TestReserve: what is taken aside makes idle models leave, and leaves room for
+// each model alone.
+func TestReserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		r, m := open(t, Options{Memory: 10}, w.entry("a", 5), w.entry("b", 4))
+		defer r.Close()
+		for _, name := range []string{"a", "b"} {
+			if _, err := ask(t.Context(), m[name], ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if room, ok := r.Reserve(6); ok || room != 5 {
+			t.Errorf("6 beside a model of 5 of 10: %v, room for %d, want none and 5", ok, room)
+		}
+		if _, ok := r.Reserve(3); !ok {
+			t.Error("3 of 10 are not given")
+		}
+		synctest.Wait()
+		if room, ok := r.Reserve(3); ok || room != 2 {
+			t.Errorf("3 more: %v, room for %d, want none and 2", ok, room)
+		}
+		if _, err := ask(t.Context(), m["a"], ""); err != nil { // beside 3, not beside b too
+			t.Fatal(err)
+		}
+		r.Release(3)
+		if _, err := ask(t.Context(), m["b"], ""); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := w.events(), "+a a() +b b() -a -b +a a() +b b()"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if _, ok := r.Reserve(1 << 50); ok {
+			t.Error("everything and more is given")
+		}
+	})
+	r, _ := open(t, Options{}, (&world{}).entry("a", 5))
+	defer r.Close()
+	if _, ok := r.Reserve(1 << 50); !ok {
+		t.Error("without a bound nothing is refused")
+	}
+}
