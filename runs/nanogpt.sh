@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Training throughput against PyTorch on the CPU setting that nanoGPT documents
-# (4 layers, 4 heads, 128 wide, block 64, batch 12, characters), side by side:
+# (4 layers, 4 heads, 128 wide, block 64, batch 12, characters), side by side, with
+# the same vocabulary:
 # alternating short runs, the median step of each, and the ratio per pair.
 #
 #   runs/nanogpt.sh TEXT PYTHON [PAIRS] [STEPS]     PYTHON has torch installed
@@ -9,7 +10,8 @@ text=$1 python=$2 pairs=${3:-5} steps=${4:-200}
 cd "$(dirname "$0")/.."
 mkdir -p bin out
 CGO_ENABLED=0 go build -o bin/weft ./cmd/weft
-setting=(--vocab 256 --template none --depth 4 --dim 128 --heads 4 --kv-heads 4 --ffn 352 --seq 64 --batch-tokens 768
+"$python" testdata/nanogpt/characters.py "$text" >out/characters.json
+setting=(--tokenizer out/characters.json --template none --depth 4 --dim 128 --heads 4 --kv-heads 4 --ffn 352 --seq 64 --batch-tokens 768
   --random --seed 1337 --warmup 100 --lr 0.001 --beta2 0.99 --eval-every -1)
 for _ in $(seq "$pairs"); do
   torch=$("$python" testdata/nanogpt/torch_gpt.py "$text" --steps "$steps" --threads "$(nproc)" |

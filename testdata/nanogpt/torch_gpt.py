@@ -2,7 +2,7 @@
 that nanoGPT's README documents for machines without a GPU.
 
 A GPT of 4 layers, 4 heads, width 128, block 64, batch 12, no dropout, AdamW,
-trained on characters (bytes) of one text file. The text's first 90 % train.
+trained on the characters of one text file. The text's first 90 % train.
 Own code, written for this measurement: fused attention
 (scaled_dot_product_attention), one matrix for q, k and v, tied head, AdamW in
 its fastest CPU form, no evaluation inside the timed loop. It prints one JSON
