@@ -132,7 +132,8 @@ func swiGLUGeneric(dst, gate, up []float32) {
 	}
 }
 
-// SwiGLUBackward adds to dgate and dup the gradient given dy.
+// SwiGLUBackward sets dgate and dup to the gradient given dy. They may be gate
+// and up.
 func SwiGLUBackward(dgate, dup, dy, gate, up []float32) {
 	for from := 0; from < len(gate); from += chunk {
 		to := min(from+chunk, len(gate))
@@ -143,8 +144,7 @@ func SwiGLUBackward(dgate, dup, dy, gate, up []float32) {
 func swiGLUBackwardGeneric(dgate, dup, dy, gate, up []float32) {
 	for i, g := range gate {
 		s := 1 / (1 + float32(math.Exp(float64(-g))))
-		dup[i] += dy[i] * g * s
-		dgate[i] += dy[i] * up[i] * s * (1 + g*(1-s))
+		dgate[i], dup[i] = dy[i]*up[i]*s*(1+g*(1-s)), dy[i]*g*s
 	}
 }
 

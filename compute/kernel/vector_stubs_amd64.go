@@ -44,7 +44,7 @@ func rmsNormBackwardAVX512(dx *float32, dgain *float32, dy *float32, x *float32,
 //go:noescape
 func swiGLUAVX512(dst *float32, gate *float32, up *float32, n int)
 
-// dup += dy*silu(gate), dgate += dy*up*silu'(gate)
+// dup = dy*silu(gate), dgate = dy*up*silu'(gate); dgate may be gate, and dup up
 //
 //go:noescape
 func swiGLUBackwardAVX512(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
@@ -114,7 +114,7 @@ func rmsNormBackwardAVX2(dx *float32, dgain *float32, dy *float32, x *float32, g
 //go:noescape
 func swiGLUAVX2(dst *float32, gate *float32, up *float32, n int)
 
-// dup += dy*silu(gate), dgate += dy*up*silu'(gate)
+// dup = dy*silu(gate), dgate = dy*up*silu'(gate); dgate may be gate, and dup up
 //
 //go:noescape
 func swiGLUBackwardAVX2(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)

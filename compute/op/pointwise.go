@@ -5,41 +5,35 @@ import (
 	"weft/compute/tensor"
 )
 
-// SwiGLU returns silu(gate) * up, all [rows, ffn] (Shazeer 2020). A pass that
-// does not record computes it in the memory of gate.
+// SwiGLU returns silu(gate) * up, all [rows, ffn] (Shazeer 2020). gate and up
+// must be fresh results that nobody else reads: a pass that does not record
+// computes in the memory of gate, and in the backward of one that does, both
+// become their own gradients.
 func (p *Pass) SwiGLU(gate, up *tensor.Tensor) *tensor.Tensor {
-	if !p.Record {
-		p.swiGLU(gate, gate, up)
-		return gate
+	out := gate
+	if p.Record {
+		out = p.raw(gate.Rows, gate.Cols)
 	}
-	out := p.raw(gate.Rows, gate.Cols)
-	p.swiGLU(out, gate, up)
-	p.record(func() { p.swiGLUBackward(gate, up, out) })
-	return out
-}
-
-func (p *Pass) swiGLU(out, gate, up *tensor.Tensor) {
 	p.rows(gate.Rows, func(_, from, to int) {
 		from, to = from*gate.Cols, to*gate.Cols
 		kernel.SwiGLU(out.Data[from:to], gate.Data[from:to], up.Data[from:to])
 	})
+	if p.Record {
+		p.record(func() { p.swiGLUBackward(gate, up, out) })
+	}
+	return out
 }
 
 func (p *Pass) swiGLUBackward(gate, up, out *tensor.Tensor) {
-	dgate, addGate := p.Grad(gate)
-	dup, addUp := p.Grad(up)
+	if len(gate.Grad) > 0 || len(up.Grad) > 0 {
+		panic("op: somebody else read what SwiGLU was given: give it results of its own")
+	}
 	p.rows(gate.Rows, func(_, from, to int) {
-		for i := from; i < to; i++ {
-			a, b := i*gate.Cols, (i+1)*gate.Cols
-			if !addGate { // the kernel adds; a row stays in the cache between
-				clear(dgate[a:b])
-			}
-			if !addUp {
-				clear(dup[a:b])
-			}
-			kernel.SwiGLUBackward(dgate[a:b], dup[a:b], out.Grad[a:b], gate.Data[a:b], up.Data[a:b])
-		}
+		from, to = from*gate.Cols, to*gate.Cols
+		g, u := gate.Data[from:to], up.Data[from:to]
+		kernel.SwiGLUBackward(g, u, out.Grad[from:to], g, u)
 	})
+	gate.Grad, up.Grad = gate.Data, up.Data
 }
 
 // Add returns a + b in the memory of b, which must be a fresh result that

@@ -234,7 +234,7 @@ func swiGLU(s *isa.ISA) {
 
 func swiGLUBackward(s *isa.ISA) {
 	s.Func("swiGLUBackward", "func(dgate, dup, dy, gate, up *float32, n int)",
-		"dup += dy*silu(gate), dgate += dy*up*silu'(gate)")
+		"dup = dy*silu(gate), dgate = dy*up*silu'(gate); dgate may be gate, and dup up")
 	dgate, dup, dy, gate, up, n := ptr("dgate"), ptr("dup"), ptr("dy"), ptr("gate"), ptr("up"), count()
 	s.ExpConsts()
 	s.Bits(1 << 31)
@@ -242,19 +242,17 @@ func swiGLUBackward(s *isa.ISA) {
 		v := s.Get(m(gate), k)
 		sg := sigmoid(s, v)
 		d := s.Get(m(dy), k)
-		t := s.Get(m(dup), k)
-		silu := s.Vec()
+		silu, t := s.Vec(), s.Vec()
 		VMULPS(sg, v, silu)
-		VFMADD231PS(silu, d, t)
+		VMULPS(silu, d, t)
+		VMULPS(s.Get(m(up), k), d, d)
 		s.Put(t, m(dup), k)
 		// silu' = s*(1 + g*(1-s)) = s + silu*(1-s)
 		VMOVUPS(s.F(1), v)
 		VSUBPS(sg, v, v)
 		VFMADD213PS(sg, silu, v)
-		VMULPS(s.Get(m(up), k), d, d)
-		o := s.Get(m(dgate), k)
-		VFMADD231PS(v, d, o)
-		s.Put(o, m(dgate), k)
+		VMULPS(v, d, d)
+		s.Put(d, m(dgate), k)
 	})
 	s.Ret()
 }
