@@ -21,13 +21,14 @@ type Manifest struct {
 
 // Identity names the model and the program. Hashes are SHA-256 in hexadecimal.
 type Identity struct {
-	Weights   string `json:"weights"`            // of the files of weights and of the config
-	Adapter   string `json:"adapter,omitempty"`  // of the files of a LoRA adapter; none
-	Tokenizer string `json:"tokenizer"`          // of what ids depend on
-	Template  string `json:"template,omitempty"` // of the chat template; a base model has none
-	Engine    string `json:"engine"`             // version of the program
-	Kernels   string `json:"kernels"`            // the tier of kernels: its bits are its own
-	Cache     string `json:"kv_cache"`           // how keys and values are kept
+	Weights   string `json:"weights"`             // of the files of weights and of the config
+	Stored    string `json:"stored_as,omitempty"` // format that matrices were encoded in when they were loaded; as the files have them
+	Adapter   string `json:"adapter,omitempty"`   // of the files of a LoRA adapter; none
+	Tokenizer string `json:"tokenizer"`           // of what ids depend on
+	Template  string `json:"template,omitempty"`  // of the chat template; a base model has none
+	Engine    string `json:"engine"`              // version of the program
+	Kernels   string `json:"kernels"`             // the tier of kernels: its bits are its own
+	Cache     string `json:"kv_cache"`            // how keys and values are kept
 }
 
 // Trace is what decided one answer, beside the identity. The prompt is as the
@@ -65,6 +66,7 @@ type Difference struct {
 func (i Identity) Diff(b Identity) (diffs []Difference) {
 	for _, f := range []Difference{
 		{Field: "weights", Was: i.Weights, Is: b.Weights, Hint: "name the model that gave the answer"},
+		{Field: "stored_as", Was: i.Stored, Is: b.Stored, Hint: "ask for the same --type"},
 		{Field: "adapter", Was: i.Adapter, Is: b.Adapter, Hint: "name the adapter that gave the answer"},
 		{Field: "tokenizer", Was: i.Tokenizer, Is: b.Tokenizer, Hint: "the model's tokenizer files have changed"},
 		{Field: "template", Was: i.Template, Is: b.Template, Hint: "the model's chat template has changed"},

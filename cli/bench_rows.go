@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,6 @@ import (
 	"weft/infer/plan"
 	"weft/model"
 	"weft/model/nn"
-	"weft/model/zoo"
 )
 
 // modelBench measures prompts and generation of one model, through the engine.
@@ -26,8 +26,9 @@ type modelBench struct {
 	batches         []int // of -b: requests that generate side by side
 	threads         []int // of -t; nil: all
 	repeats         int
-	random, kind    string // --random and --type
-	chunk           int    // tokens per step of the engine
+	random          string     // --random
+	stored          matrixType // --type
+	chunk           int        // tokens per step of the engine
 	kv              kernel.KVType
 	starting        bool // --start
 	shortcuts       shortcuts
@@ -76,15 +77,8 @@ func (b *modelBench) validate() error {
 		return errors.New("bench: -b is empty, want 1 or more requests")
 	case b.repeats < 1:
 		return fmt.Errorf("bench: -r is %d, want 1 or more", b.repeats)
-	case b.kind != "" && b.random == "":
-		return errors.New("bench: --type is for --random weights: those of a MODEL are measured as they are stored")
 	case b.random != "" && !slices.Contains(shapeNames(), b.random):
 		return fmt.Errorf("bench: --random is %q, want one of %v", b.random, shapeNames())
-	}
-	if b.kind != "" {
-		if _, err := quant.ParseMixture(b.kind); err != nil {
-			return fmt.Errorf("bench: --type: %w", err)
-		}
 	}
 	return nil
 }
@@ -122,8 +116,11 @@ func (b *modelBench) run(ctx context.Context, e *env, arg string, show func(benc
 		if err != nil {
 			return err
 		}
-		if m, err = zoo.LoadServing(l.files); err != nil {
+		if m, err = (reading{as: b.stored}).load(l.files); err != nil {
 			return hintFiles(err)
+		}
+		if b.stored.Name != "" {
+			row.Model += " as " + b.stored.Name
 		}
 	}
 	s, err := sizesOfModel(m)
@@ -154,14 +151,8 @@ func (b *modelBench) run(ctx context.Context, e *env, arg string, show func(benc
 
 // randomSubject builds the random weights that are asked for.
 func (b *modelBench) randomSubject() (subject, error) {
-	kind := b.kind
-	if kind == "" {
-		kind = "F32"
-	}
-	mix, err := quant.ParseMixture(kind)
-	if err != nil {
-		return subject{}, err
-	}
+	mix := b.stored.Mixture // F32 unless it is set
+	mix.Name = cmp.Or(mix.Name, quant.F32.Name())
 	m, err := randomModel(b.random, mix)
 	return subject{name: b.random + " " + mix.Name, note: "random weights, speed only", model: m}, err
 }

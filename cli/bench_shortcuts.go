@@ -104,7 +104,7 @@ func (b *modelBench) randomOrLoaded(arg string) (subject, error) {
 	if arg == "" {
 		return b.randomSubject()
 	}
-	l, err := loadModel(arg)
+	l, err := loadWith(arg, reading{as: b.stored})
 	if err != nil {
 		return subject{}, err
 	}

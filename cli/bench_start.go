@@ -40,7 +40,7 @@ func (b *modelBench) start(ctx context.Context, e *env, arg string) (startRow, e
 		return row, err
 	}
 	for i := range b.repeats + 1 {
-		took, peak, err := e.firstToken(ctx, arg)
+		took, peak, err := e.firstToken(ctx, arg, b.stored)
 		if err != nil {
 			return row, fmt.Errorf("bench --start: %w", err)
 		}
@@ -54,7 +54,7 @@ func (b *modelBench) start(ctx context.Context, e *env, arg string) (startRow, e
 }
 
 // firstToken runs this program once.
-func (e *env) firstToken(ctx context.Context, arg string) (seconds float64, peak int64, err error) {
+func (e *env) firstToken(ctx context.Context, arg string, as matrixType) (seconds float64, peak int64, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, 0, err
@@ -62,6 +62,9 @@ func (e *env) firstToken(ctx context.Context, arg string) (seconds float64, peak
 	args := []string{"run", arg, "a", "--max-tokens", "1", "--temperature", "0"}
 	if e.threads > 0 {
 		args = append(args, "--threads", strconv.Itoa(e.threads))
+	}
+	if as.Name != "" {
+		args = append(args, "--type", as.String())
 	}
 	var said bytes.Buffer
 	c := exec.CommandContext(ctx, self, args...)

@@ -20,9 +20,10 @@ import (
 // engineOptions are an engine's options, and what has to be loaded for them.
 type engineOptions struct {
 	engine.Options
-	draft    string // MODEL that guesses ahead; none
-	prefixes string // folder for kept prefixes; none
-	prefixMB int    // size of its files at most, MiB
+	stored   matrixType // how matrices are kept; of the draft model as its files have them
+	draft    string     // MODEL that guesses ahead; none
+	prefixes string     // folder for kept prefixes; none
+	prefixMB int        // size of its files at most, MiB
 
 	lora    string // folder of an adapter; none
 	anyBase bool   // of a base of any name
@@ -33,6 +34,7 @@ func engineFlags(c *cobra.Command, o *engineOptions) {
 	f := c.Flags()
 	f.IntVar(&o.Pages, "pages", 0, "key/value cache pages (default: from memory and model)")
 	f.IntVar(&o.PageLen, "page-len", 0, "positions per page, a multiple of 16 (default 16)")
+	storedFlag(c, &o.stored)
 	kvTypeFlag(c, &o.KVType)
 	f.IntVar(&o.MaxBatch, "max-batch", 0, "requests that run at once (default 16)")
 	f.IntVar(&o.Chunk, "chunk", 0, "tokens per step at most: running requests first, the rest for prompts, fewer where these would keep the others waiting (default 256)")
@@ -93,7 +95,7 @@ func prefixKey(l *loaded) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := []string{model, l.tok.Hash(), program, kernel.Name()}
+	key := []string{model, l.stored, l.tok.Hash(), program, kernel.Name()}
 	weights, err := fs.Glob(l.files, "*.gguf")
 	if err != nil {
 		return "", err

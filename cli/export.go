@@ -23,6 +23,7 @@ import (
 // exportFlags are the settings of `weft export`.
 type exportFlags struct {
 	gguf, mix, folder, modelfile string
+	split                        partSize
 	adapter                      string // folder of an adapter to merge; none
 	anyBase                      bool   // of a base of any name
 	random                       string // a shape, instead of a MODEL
@@ -46,8 +47,13 @@ func (e *env) exportCmd() *cobra.Command {
 
   --gguf FILE        one file for llama.cpp and what is built on it: weights in the
                      --type that is asked for, tokenizer, chat template, BOS and EOS
-  --safetensors DIR  a folder in the Hugging Face layout, weights in float32
+  --safetensors DIR  a folder in the Hugging Face layout, weights in float32, or in 16
+                     bits with --type f16 or bf16
   --modelfile FILE   how Ollama runs the GGUF: its template and where an answer ends
+
+Files and folders are whole or absent: a full disk leaves what was there. With
+--split-max-size a GGUF is cut into parts NAME-00001-of-0000N.gguf, as llama.cpp
+does it; whoever is given one of them finds the others.
 
 With --adapter, a LoRA adapter is added to the weights first: what is written is the
 adapted model, for programs that know no adapters.
@@ -75,6 +81,7 @@ made-up vocabulary: to measure weft and other programs on the same bytes.`,
 	f := c.Flags()
 	f.StringVar(&o.gguf, "gguf", "", "GGUF `file` to write")
 	mixFlag(c, &o.mix)
+	splitFlag(c, &o.split)
 	f.StringVar(&o.adapter, "adapter", "", "`folder` of a LoRA adapter in PEFT's layout, to merge into the weights")
 	anyBaseFlag(c, &o.anyBase)
 	f.StringVar(&o.folder, "safetensors", "", "`folder` to write")
@@ -97,7 +104,7 @@ func (e *env) exportAll(args []string, o exportFlags) ([]exported, error) {
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("export: --type: %w", err)}
 	}
-	x, err := e.exportRandom(o.random, o.gguf, mix)
+	x, err := e.exportRandom(o.random, o.gguf, mix, o.split)
 	if err != nil {
 		return nil, err
 	}
@@ -106,10 +113,8 @@ func (e *env) exportAll(args []string, o exportFlags) ([]exported, error) {
 
 // mixFlag registers --type.
 func mixFlag(c *cobra.Command, p *string) {
-	c.Flags().StringVar(p, "type", "q8_0", "format of a GGUF's matrices: "+strings.Join(mixtureNames(), ", "))
-	_ = c.RegisterFlagCompletionFunc("type", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return mixtureNames(), cobra.ShellCompDirectiveNoFileComp
-	})
+	c.Flags().StringVar(p, "type", "q8_0", "format of the matrices: "+strings.Join(mixtureNames(), ", "))
+	completeTypes(c)
 }
 
 // mixtureNames lists what --type takes, as people write it.
@@ -127,14 +132,11 @@ func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
 	if o.gguf == "" && o.folder == "" && o.modelfile == "" {
 		return nil, &usageError{errors.New("export: nothing to write: name --gguf FILE, --safetensors DIR or --modelfile FILE")}
 	}
-	read := zoo.LoadServing // encoded row by row: blocks need not be widened
-	if o.folder != "" || o.adapter != "" {
-		read = zoo.LoadFS
-	}
+	wide := o.folder != "" || o.adapter != "" // for a GGUF rows are encoded one by one
 	if o.adapter != "" && o.gguf == "" && o.folder == "" {
 		return nil, &usageError{errors.New("export: --adapter changes weights: name --gguf FILE or --safetensors DIR to write them to")}
 	}
-	l, err := loadWith(arg, read)
+	l, err := loadWith(arg, reading{wide: wide})
 	if err == nil && o.adapter != "" {
 		err = l.merge(o.adapter, o.anyBase)
 	}
@@ -148,14 +150,14 @@ func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
 	}
 	weights := arg // what a Modelfile is for
 	if o.gguf != "" {
-		x, err := e.exportGGUF(l, l.model, o.gguf, mix)
+		x, err := e.exportGGUF(l, l.model, o.gguf, mix, o.split)
 		if err != nil {
 			return done, err
 		}
-		done, weights = append(done, x), o.gguf
+		done, weights = append(done, x), x.Path
 	}
 	if o.folder != "" {
-		if err := l.saveFolder(o.folder); err != nil {
+		if err := l.saveFolder(o.folder, folderFormat(mix)); err != nil {
 			return done, err
 		}
 		n, err := weightBytes(os.DirFS(o.folder))
@@ -180,15 +182,25 @@ func (e *env) export(arg string, o exportFlags) (done []exported, err error) {
 	return done, nil
 }
 
-// exportGGUF writes a model, with what else is in its folder, as one file.
-func (e *env) exportGGUF(l *loaded, m model.Model, path string, mix quant.Mixture, meta ...gguf.KV) (exported, error) {
+// folderFormat is what a folder's matrices are stored in: 16 bits where they are
+// asked for, else float32.
+func folderFormat(mix quant.Mixture) quant.Format {
+	if mix.Base == quant.F16 || mix.Base == quant.BF16 {
+		return mix.Base
+	}
+	return quant.F32
+}
+
+// exportGGUF writes a model, with what else is in its folder, as one file, or as
+// parts of a size.
+func (e *env) exportGGUF(l *loaded, m model.Model, path string, mix quant.Mixture, split partSize, meta ...gguf.KV) (exported, error) {
 	pool := e.pool()
 	defer pool.Close()
-	saved, err := zoo.SaveGGUF(path, m, l.files, zoo.GGUFOptions{Mix: mix, Name: l.name, Pool: pool, Meta: meta})
+	saved, err := zoo.SaveGGUF(path, m, l.files, zoo.GGUFOptions{Mix: mix, Name: l.name, Pool: pool, Meta: meta, MaxFile: int64(split)})
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: is there a folder %s?", err, filepath.Dir(path))
 	}
-	return exported{Path: path, Kind: "gguf", Bytes: saved.Bytes, Formats: saved.Formats, Notes: saved.Notes}, err
+	return exported{Path: saved.Path, Kind: "gguf", Bytes: saved.Bytes, Formats: saved.Formats, Notes: saved.Notes}, err
 }
 
 func (e *env) printExported(x exported) error {

@@ -15,7 +15,7 @@ import (
 // be that of what answers.
 func (l *loaded) identity(o engineOptions) func() (chat.Identity, error) {
 	id := chat.Identity{
-		Tokenizer: l.tok.Hash(), Engine: engineVersion(), Kernels: kernel.Name(), Cache: o.KVType.String(),
+		Stored: l.stored, Tokenizer: l.tok.Hash(), Engine: engineVersion(), Kernels: kernel.Name(), Cache: o.KVType.String(),
 	}
 	if l.tmpl != nil {
 		id.Template = l.tmpl.Hash()

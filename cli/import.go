@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weft/compute/quant"
+	"weft/internal/atomicfile"
 	"weft/model"
 	"weft/model/weights/gguf"
 	"weft/model/weights/llama2c"
@@ -53,19 +55,25 @@ To serve or to chat a GGUF needs no import: every command takes it as a MODEL.`,
 
 // importGGUF writes a GGUF as a folder.
 func importGGUF(path, out string) (model.Model, error) {
-	l, err := loadWith(path, zoo.LoadFS)
+	l, err := loadWith(path, reading{wide: true})
 	if err != nil {
 		return nil, err
 	}
-	return l.model, l.saveFolder(out)
+	return l.model, l.saveFolder(out, quant.F32)
 }
 
-// saveFolder writes a model in float32 as a folder in the Hugging Face layout.
-func (l *loaded) saveFolder(out string) error {
-	if err := copyFiles(l.files, out); err != nil {
-		return err
-	}
-	return zoo.Save(out, l.model, nil)
+// saveFolder writes a model as a folder in the Hugging Face layout, whole or not
+// at all, its matrices as F32, F16 or BF16.
+func (l *loaded) saveFolder(out string, f quant.Format) error {
+	return atomicfile.Dir(out, func(dir string) error {
+		if err := copyFiles(l.files, dir); err != nil {
+			return err
+		}
+		if f == quant.F32 {
+			return zoo.Save(dir, l.model, nil)
+		}
+		return zoo.SaveHalf(dir, l.model, f, nil)
+	})
 }
 
 // importLlama2C writes a checkpoint and its tokenizer as a folder.
@@ -83,11 +91,10 @@ func importLlama2C(path, tokPath, out string) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return nil, err
-	}
-	if err := tok.Save(filepath.Join(out, "tokenizer.json")); err != nil {
-		return nil, err
-	}
-	return m, zoo.Save(out, m, nil)
+	return m, atomicfile.Dir(out, func(dir string) error {
+		if err := tok.Save(filepath.Join(dir, "tokenizer.json")); err != nil {
+			return err
+		}
+		return zoo.Save(dir, m, nil)
+	})
 }

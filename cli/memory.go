@@ -47,7 +47,12 @@ func footprintOf(l *loaded, o engineOptions) (f footprint, err error) {
 	if f.shape, err = readShape(l.files, zoo.ConfigFile); err != nil {
 		return f, err
 	}
-	if f.weights, err = servedBytes(l.files); err != nil {
+	if o.stored.Name != "" {
+		f.weights, err = encodedBytes(f.shape, o.stored.Mixture)
+	} else {
+		f.weights, err = servedBytes(l.files)
+	}
+	if err != nil {
 		return f, err
 	}
 	f.pageLen, f.batch = cmp.Or(o.PageLen, kernel.BlockLen), cmp.Or(o.MaxBatch, defaultBatch)
@@ -61,7 +66,7 @@ func footprintOf(l *loaded, o engineOptions) (f footprint, err error) {
 	if err != nil {
 		return f, fmt.Errorf("--draft: %w", err)
 	}
-	o.draft = ""
+	o.draft, o.stored = "", matrixType{}
 	small, err := footprintOf(d, o)
 	if err != nil {
 		return f, fmt.Errorf("--draft: %w", err)
@@ -79,8 +84,18 @@ func pageBytes(s plan.Shape, o engineOptions) int64 {
 	return max(1, kv.PageBytes(states, kv.Options{PageLen: o.PageLen, Type: o.KVType}))
 }
 
-// servedBytes is the memory of a model's weights once they are served: blocks as
-// the file has them, the rest in float32, matrices twice, since the kernel has a
+// encodedBytes is servedBytes of a model whose matrices are encoded when they are
+// read.
+func encodedBytes(s plan.Shape, mix quant.Mixture) (int64, error) {
+	n, _, err := s.Weights(s.Mixed(mix), 1)
+	if mix.Base == quant.F32 {
+		n *= 2
+	}
+	return n + n/32, err
+}
+
+// servedBytes is the memory of a model's weights once they are served: blocks and
+// 16 bits as the file has them, the rest in float32, matrices twice, since the kernel has a
 // copy in the order that it reads.
 func servedBytes(files fs.FS) (n int64, err error) {
 	if g, ok := files.(*zoo.GGUF); ok {
@@ -113,6 +128,8 @@ func servedBytes(files fs.FS) (n int64, err error) {
 		switch values := int64(info.Len()); {
 		case info.DType == safetensors.Q8:
 			n += values + values/16 // a scale of two bytes per 32
+		case len(info.Shape) > 1 && (info.DType == "F16" || info.DType == "BF16"):
+			n += 2 * values
 		case len(info.Shape) > 1:
 			n += 8 * values
 		default:
@@ -186,17 +203,31 @@ func (f footprint) alternative(all int64) string {
 // mustFit refuses a model that this machine has no memory for, before it is
 // loaded. Where nobody says how much there is, or the sizes cannot be told
 // beforehand, loading tells.
-func mustFit(l *loaded) error {
+func mustFit(l *loaded, how reading) error {
 	limit := sysmem.Limit()
-	if l.embedded || limit == 0 || fileBytes(l.files) < limit/8 { // float16 in files is eight bytes here at most
+	if l.embedded || limit == 0 || fileBytes(l.files) < limit/16 { // 2 bits in files are 4 bytes here at most
 		return nil
 	}
-	f, err := footprintOf(l, engineOptions{})
+	f, err := footprintOf(l, engineOptions{stored: how.as})
 	if err != nil {
 		return nil
 	}
+	if how.wide {
+		return fitsWide(l.name, f.shape, limit)
+	}
 	if f.bytes(f.least()) > limit {
 		return fmt.Errorf("model %s: %w", l.name, f.tooLarge(limit))
+	}
+	return nil
+}
+
+// fitsWide refuses a model whose weights have no room in float32, as which they
+// are trained and written to folders.
+func fitsWide(name string, s plan.Shape, limit int64) error {
+	n, _ := s.Params()
+	if n > limit/4 {
+		return fmt.Errorf("model %s: %w: in float32, in which it is read here, its weights take %s, and there are %s; "+
+			"weft export --gguf needs no float32, and weft serve --type q4_k_m none either", name, errTooLarge, bytes64(4*n), bytes64(limit))
 	}
 	return nil
 }

@@ -24,27 +24,29 @@ import (
 // loaded is a model folder, or file, brought to life: weights, tokenizer, template.
 type loaded struct {
 	name     string
-	files    fs.FS // the folder
-	embedded bool  // it is part of this program
+	files    fs.FS  // the folder
+	stored   string // mixture that its matrices were encoded in when they were read; empty: as in the files
+	embedded bool   // it is part of this program
 	model    model.Model
 	tok      *tokenizer.Tokenizer
 	tmpl     *template.Template // nil: a base model without a chat template
 }
 
 // loadModel reads the model that a MODEL argument names (findModel), to serve.
-func loadModel(arg string) (*loaded, error) { return loadWith(arg, zoo.LoadServing) }
+func loadModel(arg string) (*loaded, error) { return loadWith(arg, reading{}) }
 
-func loadWith(arg string, read func(fs.FS) (model.Model, error)) (*loaded, error) {
+func loadWith(arg string, how reading) (*loaded, error) {
 	l, err := findModel(arg)
 	if err != nil {
 		return nil, err
 	}
-	if err := mustFit(l); err != nil {
+	if err := mustFit(l, how); err != nil {
 		return nil, err
 	}
-	if l.model, err = read(l.files); err != nil {
+	if l.model, err = how.load(l.files); err != nil {
 		return nil, hintFiles(err)
 	}
+	l.stored = how.as.String()
 	if l.tok, err = l.tokenizer(); err != nil {
 		return nil, hintFiles(err)
 	}
@@ -130,7 +132,7 @@ func (l *loaded) live(pool *par.Pool, o engineOptions) (*local.Model, *engine.En
 
 // withModel brings a model folder to life for the time of fn.
 func (e *env) withModel(dir string, o engineOptions, fn func(*loaded, *local.Model, *engine.Engine) error) error {
-	l, err := loadModel(dir)
+	l, err := loadWith(dir, reading{as: o.stored})
 	if err != nil {
 		return err
 	}

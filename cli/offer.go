@@ -106,7 +106,7 @@ func (f *offer) entry() registry.Entry {
 
 // load brings the model to life.
 func (f *offer) load() (registry.Loaded, error) {
-	l, err := loadModel(f.arg)
+	l, err := loadWith(f.arg, reading{as: f.engine.stored})
 	if err != nil {
 		return registry.Loaded{}, err
 	}

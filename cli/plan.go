@@ -268,13 +268,17 @@ func printPlan(out io.Writer, r plan.Report) error {
 	if r.Machine.Memory > 0 {
 		memory = siUnit(float64(r.Machine.Memory), "B") + " of memory"
 	}
-	line("machine", "%s, reads %s, %s", siUnit(r.Machine.FLOPs, "FLOP/s"), siUnit(r.Machine.Reads, "B/s"), memory)
-	line("TTFT", "at least %s for a prompt of %d: %s, bound by %s", seconds(r.Prefill.Seconds), r.Prompt, siUnit(r.Prefill.FLOPs, "FLOP"), r.Prefill.Bound)
+	line("machine", "%s, reads %s (ridge %.3g FLOP/B), %s", siUnit(r.Machine.FLOPs, "FLOP/s"), siUnit(r.Machine.Reads, "B/s"), r.Ridge, memory)
+	line("TTFT", "at least %s for a prompt of %d: %s, %.0f %% of it attention, bound by %s", seconds(r.Prefill.Seconds), r.Prompt,
+		siUnit(r.Prefill.FLOPs, "FLOP"), 100*r.Pairs, r.Prefill.Bound)
 	for _, s := range r.Steps {
 		line("ITL", "at least %s, batch %d, at %d positions: %s and %s read, bound by %s; at most %.3g tokens/s", seconds(s.Floor.Seconds),
 			s.Batch, r.Context, siUnit(s.Floor.FLOPs, "FLOP"), siUnit(s.Floor.Bytes, "B"), s.Floor.Bound, s.TokensPerSecond)
 	}
 	line("fits", "%s", fitSentence(r))
+	if r.Reach > 0 {
+		line("window", "text acts through all layers over %d positions at most", r.Reach)
+	}
 	for _, n := range r.Notes {
 		line("note", "%s", n)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"sort"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ type fit struct {
 	Weights  int64    `json:"weights_bytes"` // in memory
 	Context  int      `json:"context"`       // positions that Cache is for
 	Cache    int64    `json:"kv_bytes"`
+	Room     int      `json:"context_at_most"` // positions that memory has room for, at most the model's; 0: none, or nobody says
+	Made     int      `json:"context_of_model"`
 	Memory   int64    `json:"memory_bytes"` // of the machine or the container
 	Free     int64    `json:"memory_free_bytes"`
 	Fetch    int64    `json:"disk_needed_bytes"`
@@ -49,7 +52,7 @@ func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, positions i
 		return nil, err
 	}
 	f := &fit{
-		Family: shape.Family, Weights: p.WeightBytes() * widened(shape), Context: positions,
+		Family: shape.Family, Weights: p.WeightBytes() * twice(shape, p), Context: positions, Made: shape.Context,
 		Memory: sysmem.Limit(), Free: sysmem.Free(), Disk: int64(diskFree(filepath.Dir(p.Path))), Problems: []string{},
 	}
 	if f.Context == 0 {
@@ -59,21 +62,24 @@ func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, positions i
 		}
 	}
 	f.Cache = shape.KVBytes(f.Context, kernel.KVF32)
+	if f.Memory > f.Weights && shape.Layers > 0 {
+		f.Room = sort.Search(shape.Context, func(n int) bool { return shape.KVBytes(n+1, kernel.KVF32) > f.Memory-f.Weights })
+	}
 	_, f.Fetch = p.Bytes()
 	pool := e.pool()
 	defer pool.Close()
 	f.GBPS = kernel.Bandwidth(pool, 300*time.Millisecond) / 1e9
-	if f.Weights > 0 {
-		f.Speed = f.GBPS * 1e9 / float64(f.Weights)
+	if n := p.WeightBytes(); n > 0 {
+		f.Speed = f.GBPS * 1e9 / float64(n)
 	}
 	f.judge(p.Variants, problem)
 	return f, nil
 }
 
-// widened is how many bytes of memory a byte of weights takes: those in half
-// precision are held in float32.
-func widened(s plan.Shape) int64 {
-	if strings.Contains(s.DType, "float16") {
+// twice is how many bytes of memory a byte of weights takes: a folder in float32 is
+// held once more in the order that the kernel reads.
+func twice(s plan.Shape, p *hub.Plan) int64 {
+	if p.Item(zoo.ConfigFile) != nil && (s.DType == "" || s.DType == "float32") {
 		return 2
 	}
 	return 1
@@ -177,6 +183,9 @@ func (f *fit) print(w io.Writer) {
 		fmt.Fprint(w, "keys and values of unknown size")
 	}
 	fmt.Fprintf(w, "; this machine has %s, %s free now\n", bytes64(f.Memory), bytes64(f.Free))
+	if f.Room > 0 {
+		fmt.Fprintf(w, "context: memory has room for %d positions; the model was made for %d\n", f.Room, f.Made)
+	}
 	fmt.Fprintf(w, "disk: %s needed, %s free\n", bytes64(f.Fetch), bytes64(f.Disk))
 	fmt.Fprintf(w, "speed: at most %.1f tokens/s, if every weight is read once a token at %.1f GB/s, measured now\n", f.Speed, f.GBPS)
 	for _, p := range f.Problems {

@@ -14,10 +14,12 @@ import (
 
 	"weft/compute/quant"
 	"weft/internal/atomicfile"
+	"weft/internal/sysmem"
 	"weft/model"
 	"weft/model/weights/safetensors"
 	"weft/model/zoo"
 	"weft/text/corpus"
+	"weft/text/corpus/world"
 	"weft/text/template"
 	"weft/train"
 	"weft/train/ptq"
@@ -42,15 +44,16 @@ type quantized struct {
 	BPBAfter  float64 `json:"bits_per_byte_after,omitempty"`
 
 	Method string      `json:"method,omitempty"` // of a GGUF
-	Cost   *ptq.Report `json:"cost,omitempty"`   // on --text
+	Cost   *ptq.Report `json:"cost,omitempty"`   // on Text
+	Text   string      `json:"text,omitempty"`   // what it was measured on
 
-	Notes []string `json:"notes,omitempty"` // what the file cannot say
+	Notes []string `json:"notes,omitempty"` // what the file cannot say, or was not done
 }
 
 func (e *env) quantizeCmd() *cobra.Command {
 	var out, mix, text string
 	var kv bool
-	var r rounding
+	r := rounding{measure: true}
 	c := &cobra.Command{
 		Use:   "quantize MODEL --out DIR|FILE.gguf",
 		Short: "Store a model's matrices in 8 bits or fewer: a quarter of the size, or less",
@@ -66,11 +69,15 @@ template inside.
 --method says how values of a GGUF are rounded; those better than rtn read --calibrate
 text first (docs/QUANTIZATION.md).
 
-With --text it also measures what that costs, against the model: bits per byte,
-perplexity, KL divergence and how often both have the same most probable token, with
-95 % intervals; the file says so too. Take text that is not calibrated on. --compare
-does so for every method and writes nothing. --compare-kv does so for every type
-that keys and values can be kept in (--kv-type of weft serve), and writes nothing.`,
+It measures what that costs, against the model: bits per byte, perplexity, KL
+divergence and how often both have the same most probable token, with 95 %
+intervals; the file says so too. --text names the text to measure on: some like what
+the model will read, and not what is calibrated on. Without it it is a page of simple
+English made by this program, good for comparing divergences, and nothing is measured
+where two copies in float32 have no room. --measure=false leaves it out.
+
+--compare measures every method and writes nothing. --compare-kv does so for every
+type that keys and values can be kept in (--kv-type of weft serve).`,
 		Example: "  weft quantize out/chat --out out/chat-q8 --text held-out.txt\n" +
 			"  weft quantize out/chat --out chat.gguf --type q4_k_m --method gptq --calibrate train.txt --text held-out.txt",
 		Args:              exactArgs("MODEL"),
@@ -94,7 +101,9 @@ that keys and values can be kept in (--kv-type of weft serve), and writes nothin
 	}
 	c.Flags().StringVarP(&out, "out", "o", "", "folder, or file that ends in .gguf, to write")
 	mixFlag(c, &mix)
-	c.Flags().StringVar(&text, "text", "", "text or jsonl `file` to measure on what it costs")
+	c.Flags().StringVar(&text, "text", "", "text or jsonl `file` to measure on what it costs (default: a page of the program's own)")
+	c.Flags().BoolVar(&r.measure, "measure", true, "measure what it costs, and write that into the file")
+	splitFlag(c, &r.split)
 	c.Flags().BoolVar(&kv, "compare-kv", false, "write nothing: print what each type of keys and values costs on --text")
 	r.register(c)
 	return c
@@ -113,6 +122,9 @@ func (e *env) quantize(ctx context.Context, arg, out, mix, text string, r *round
 	if err := r.check(single, text); err != nil {
 		return q, err
 	}
+	if !r.measure && text != "" {
+		return q, &usageError{errors.New("quantize: --text is what to measure on, and --measure=false says not to: leave one of them out")}
+	}
 	if text != "" { // before much is read, and anything written
 		for _, err := range corpus.Documents(text) {
 			if err != nil {
@@ -121,7 +133,7 @@ func (e *env) quantize(ctx context.Context, arg, out, mix, text string, r *round
 			break
 		}
 	}
-	l, err := loadWith(arg, zoo.LoadFS) // float32, to be saved
+	l, err := loadWith(arg, reading{wide: true}) // to be saved
 	if err != nil {
 		return q, err
 	}
@@ -134,22 +146,37 @@ func (e *env) quantize(ctx context.Context, arg, out, mix, text string, r *round
 	if q.Before, err = weightBytes(l.files); err != nil {
 		return q, err
 	}
+	if text == "" && r.measure && !l.hasRoom() {
+		r.measure = false
+		q.Notes = append(q.Notes, "what it costs was not measured: two copies of the model in float32 have no room in memory (--text measures all the same)")
+	}
 	if single {
 		return q, e.writeRounded(ctx, l, &q, kind, r, text)
 	}
-	if err := l.saveQ8(out, &q.After, nil); err != nil || text == "" {
-		return q, err
-	}
-	m, err := zoo.Load(out)
-	if err != nil {
-		return q, err
-	}
-	pool := e.pool()
-	defer pool.Close()
-	if err := e.measure(ctx, l, &q, m, text, pool); err != nil {
-		return q, err
-	}
-	return q, l.saveQ8(out, &q.After, q.Cost.Text(r.options.Method)) // again, saying so
+	return q, atomicfile.Dir(out, func(dir string) error {
+		if err := l.saveQ8(dir, &q.After, nil); err != nil || !r.measure {
+			return err
+		}
+		m, err := zoo.Load(dir)
+		if err != nil {
+			return err
+		}
+		pool := e.pool()
+		defer pool.Close()
+		if err := e.measure(ctx, l, &q, m, text, pool); err != nil {
+			return err
+		}
+		meta := q.Cost.Text(r.options.Method)
+		meta[textKey] = q.Text
+		return l.saveQ8(dir, &q.After, meta) // again, saying so
+	})
+}
+
+// hasRoom says whether the memory that is free has room for the model once more in
+// float32, and for what comparing the two takes.
+func (l *loaded) hasRoom() bool {
+	free := sysmem.Free()
+	return free == 0 || 5*l.model.Info().Params < free
 }
 
 // saveQ8 writes a folder in 8 bits, and says how large its weights are.
@@ -212,8 +239,16 @@ func copyFiles(from fs.FS, to string) error {
 // scoreContext is the longest context, in tokens, that a text is scored with.
 const scoreContext = 512
 
+// The text that quantising is measured on where none is named: bytes of the small
+// world, and tokens read of it, which take a model of a billion weights about a
+// minute on two cores.
+const (
+	ownText       = 24 << 10
+	ownTextTokens = 2048
+)
+
 // dataset is a text as tokens, documents between the markers that pretraining
-// puts there.
+// puts there; without a path it is the program's own.
 func (l *loaded) dataset(ctx context.Context, path string) (*corpus.Dataset, error) {
 	var o corpus.ShardOptions
 	tmpl := l.tmpl
@@ -223,7 +258,11 @@ func (l *loaded) dataset(ctx context.Context, path string) (*corpus.Dataset, err
 	if tmpl != nil {
 		o.Begin, o.End = tmpl.BOS(), tmpl.DocumentEnd()
 	}
-	return corpus.Build(ctx, l.tok, corpus.Documents(path), o)
+	docs := corpus.Documents(path)
+	if path == "" {
+		docs = world.New(1).Docs(ownText)
+	}
+	return corpus.Build(ctx, l.tok, docs, o)
 }
 
 // bitsPerByte scores a text with a model.
@@ -254,7 +293,7 @@ func (e *env) printQuantized(q quantized) error {
 		fmt.Fprintf(e.out, "  note: %s\n", note)
 	}
 	if q.Cost != nil {
-		e.printCost(q.Cost)
+		e.printCost(q.Cost, q.Text)
 	}
 	return nil
 }

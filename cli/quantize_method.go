@@ -28,6 +28,8 @@ type rounding struct {
 	tokens    int64  // of it
 	imatrix   string // file
 	compare   bool
+	measure   bool // what it costs
+	split     partSize
 	options   ptq.Options
 }
 
@@ -84,6 +86,9 @@ func (l *loaded) text(ctx context.Context, path string, tokens int64) (ptqText, 
 	return data.Eval(corpus.EvalOptions{SeqLen: min(scoreContext, l.model.Info().Context), MaxTokens: tokens}), data.Close, nil
 }
 
+// textKey is where a file says what it was measured on.
+const textKey = "weft.quantize.text"
+
 // ptqText is text to read more than once.
 type ptqText = func(yield func(corpus.Batch, error) bool)
 
@@ -139,8 +144,12 @@ func (r *rounding) importance(m model.Model, o ptq.Options) (*ptq.Importance, er
 	return imp, imp.Save(r.imatrix)
 }
 
-// measure fills in what quantising cost.
+// measure fills in what quantising cost, on a text or without one on the program's
+// own.
 func (e *env) measure(ctx context.Context, l *loaded, q *quantized, m model.Model, text string, pool *par.Pool) (err error) {
+	if q.Text = filepath.Base(text); text == "" {
+		q.Text = "the program's own text"
+	}
 	if q.Cost, err = e.cost(ctx, l, m, text, pool); err == nil {
 		q.BPBBefore, q.BPBAfter = q.Cost.ParentBPB, q.Cost.BPB
 	}
@@ -149,7 +158,11 @@ func (e *env) measure(ctx context.Context, l *loaded, q *quantized, m model.Mode
 
 // cost compares a quantised model with its parent on a text.
 func (e *env) cost(ctx context.Context, l *loaded, m model.Model, path string, pool *par.Pool) (*ptq.Report, error) {
-	text, done, err := l.text(ctx, path, 0)
+	var most int64 // all
+	if path == "" {
+		most = ownTextTokens
+	}
+	text, done, err := l.text(ctx, path, most)
 	if err != nil {
 		return nil, err
 	}
@@ -160,9 +173,9 @@ func (e *env) cost(ctx context.Context, l *loaded, m model.Model, path string, p
 
 // writeRounded writes a GGUF by a method, and what it cost into it.
 func (e *env) writeRounded(ctx context.Context, l *loaded, q *quantized, mix quant.Mixture, r *rounding, text string) error {
-	if !r.options.Method.Calibrates() && text == "" { // rounded while it is written
-		x, err := e.exportGGUF(l, l.model, q.Path, mix)
-		q.After, q.Notes = x.Bytes, x.Notes
+	if !r.options.Method.Calibrates() && !r.measure { // rounded while it is written
+		x, err := e.exportGGUF(l, l.model, q.Path, mix, r.split)
+		q.written(x)
 		return err
 	}
 	pool := e.pool()
@@ -173,18 +186,23 @@ func (e *env) writeRounded(ctx context.Context, l *loaded, q *quantized, mix qua
 	}
 	q.Method = r.options.Method.String()
 	meta := []gguf.KV{{Key: "weft.quantize.method", Value: q.Method}}
-	if text != "" {
+	if r.measure {
 		if err := e.measure(ctx, l, q, m, text, pool); err != nil {
 			return err
 		}
-		meta = q.Cost.Meta(r.options.Method)
+		meta = append(q.Cost.Meta(r.options.Method), gguf.KV{Key: textKey, Value: q.Text})
 	}
-	x, err := e.exportGGUF(l, m, q.Path, mix, meta...)
-	q.After, q.Notes = x.Bytes, x.Notes
+	x, err := e.exportGGUF(l, m, q.Path, mix, r.split, meta...)
+	q.written(x)
 	if n := len(result.Plain); n > 0 {
 		q.Notes = append(q.Notes, fmt.Sprintf("rounded without importance: %d matrices such as %s", n, result.Plain[0]))
 	}
 	return err
+}
+
+// written fills in what became of the file.
+func (q *quantized) written(x exported) {
+	q.Path, q.After, q.Notes = x.Path, x.Bytes, append(q.Notes, x.Notes...)
 }
 
 // compared is one line of `weft quantize --compare`.
@@ -241,10 +259,10 @@ func within(format string, e ptq.Estimate, times float64) string {
 }
 
 // printCost says what quantising cost.
-func (e *env) printCost(c *ptq.Report) {
+func (e *env) printCost(c *ptq.Report, text string) {
 	fmt.Fprintf(e.out, "bits per byte %.4f -> %.4f (%+.2f %%)\n", c.ParentBPB, c.BPB, 100*(c.BPB/c.ParentBPB-1))
 	fmt.Fprintf(e.out, "perplexity %s -> %s\n", within("%.4g", c.ParentPerplexity, 1), within("%.4g", c.Perplexity, 1))
 	fmt.Fprintf(e.out, "times the parent's %s, KL %s nats per token, same top token %s\n",
 		within("%.4f", c.Ratio, 1), within("%.5f", c.KL, 1), within("%.1f %%", c.Top1, 100))
-	fmt.Fprintf(e.out, "on %d tokens; in brackets 95 %% intervals\n", c.Tokens)
+	fmt.Fprintf(e.out, "on %d tokens of %s; in brackets 95 %% intervals\n", c.Tokens, text)
 }

@@ -14,7 +14,7 @@ import (
 // exportRandom writes random weights of a shape as a GGUF, so that other programs
 // can be measured on the same bytes. It means nothing, but loads everywhere: the
 // vocabulary is as large as the shape says.
-func (e *env) exportRandom(shape, path string, mix quant.Mixture) (exported, error) {
+func (e *env) exportRandom(shape, path string, mix quant.Mixture, split partSize) (exported, error) {
 	m, err := randomModel(shape, mix)
 	if err != nil {
 		return exported{}, &usageError{err}
@@ -31,7 +31,7 @@ func (e *env) exportRandom(shape, path string, mix quant.Mixture) (exported, err
 	if err := atomicfile.WriteBytes(filepath.Join(dir, "tokenizer.json"), text); err != nil {
 		return exported{}, err
 	}
-	x, err := e.exportGGUF(&loaded{name: "random " + strings.ToLower(shape), files: os.DirFS(dir)}, m, path, mix)
+	x, err := e.exportGGUF(&loaded{name: "random " + strings.ToLower(shape), files: os.DirFS(dir)}, m, path, mix, split)
 	x.Notes = append(x.Notes, "random weights and a made-up vocabulary: good for measuring speed, and nothing else")
 	return x, err
 }

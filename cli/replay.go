@@ -83,6 +83,11 @@ With --beside it does so in the middle of other requests: load must change nothi
 					return fmt.Errorf("replay %s: kv_cache: %w", args[0], err)
 				}
 			}
+			if was := found[0].Identity.Stored; was != "" && !cmd.Flags().Changed("type") {
+				if err := r.engine.stored.Set(was); err != nil {
+					return fmt.Errorf("replay %s: stored_as: %w", args[0], err)
+				}
+			}
 			return r.run(cmd.Context(), name, found)
 		},
 	}
@@ -95,7 +100,7 @@ With --beside it does so in the middle of other requests: load must change nothi
 
 // run replays every answer of every manifest with one model.
 func (r *replaying) run(ctx context.Context, name string, all []*chat.Manifest) error {
-	l, err := loadModel(name)
+	l, err := loadWith(name, reading{as: r.engine.stored})
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ are worse at first.`,
 }
 
 func (e *env) expand(ctx context.Context, arg string, o expandFlags) (r expanded, err error) {
-	l, err := loadWith(arg, zoo.LoadFS) // float32, to be saved
+	l, err := loadWith(arg, reading{wide: true}) // to be saved
 	if err != nil {
 		return r, err
 	}

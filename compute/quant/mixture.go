@@ -10,7 +10,8 @@ import (
 // call "Q4_K_M" is Q4_K for most matrices and Q6_K for those that suffer most
 // from coarse steps. The names, the ids and the rules are those of llama.cpp
 // (llama_tensor_get_type_impl in src/llama-quant.cpp, state of August 2026)
-// for the llama family of architectures.
+// for the llama family of architectures. MXFP4 is ours for dense models: there
+// only the matrices of experts get that format.
 //
 // The exported fields after FileType describe the model; they are the caller's
 // to set before For. Their zero value is a model with its own output matrix, as
@@ -65,6 +66,7 @@ var mixtures = [...]Mixture{
 	{Name: "Q6_K", Base: Q6_K, FileType: 18},
 	{Name: "IQ4_NL", Base: IQ4_NL, FileType: 25, down: []pick{{eighth, Q5_K}}},
 	{Name: "IQ4_XS", Base: IQ4_XS, FileType: 30, down: []pick{{eighth, Q5_K}}},
+	{Name: "MXFP4", Base: MXFP4, FileType: 38},
 }
 
 // MixtureNames lists the names that ParseMixture takes.

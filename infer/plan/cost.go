@@ -71,8 +71,12 @@ func (s Shape) matrices() (layers, head float64) {
 // projected to the vocabulary: 2 FLOPs per weight and token, and attention.
 func (s Shape) Prefill(n int) float64 {
 	layers, head := s.matrices()
-	attention := float64(s.Layers-s.Sliding)*pairs(n, 0) + float64(s.Sliding)*pairs(n, s.Window)
-	return layers*float64(n) + head + s.perPair()*attention
+	return layers*float64(n) + head + s.pairsOf(n)
+}
+
+// pairsOf is the part of a prompt's work that is done by pairs of positions.
+func (s Shape) pairsOf(n int) float64 {
+	return s.perPair() * (float64(s.Layers-s.Sliding)*pairs(n, 0) + float64(s.Sliding)*pairs(n, s.Window))
 }
 
 // Decode is the work of one token that sees n positions, itself counted.

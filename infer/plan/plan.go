@@ -64,8 +64,11 @@ type Report struct {
 	KVRequest  int64  `json:"kv_bytes_per_request"` // of Context positions
 
 	Machine Machine `json:"machine"`
+	Ridge   float64 `json:"ridge_flops_per_byte"` // work that does less per byte read is bound by memory
 	Prompt  int     `json:"prompt"`
-	Prefill Floor   `json:"prefill"` // of one prompt: the floor of TTFT
+	Prefill Floor   `json:"prefill"`                 // of one prompt: the floor of TTFT
+	Pairs   float64 `json:"prefill_attention_share"` // of its FLOPs, that grow with the square of the prompt
+	Reach   int     `json:"window_reach,omitempty"`  // positions back that text can act through windows of all layers: layers * window; 0: some layer sees all
 	Steps   []Step  `json:"decode"`
 	Fit     Fit     `json:"fit"`
 
@@ -133,7 +136,11 @@ func New(s Shape, o Options) (Report, error) {
 	}
 	r.Bits = 8 * float64(r.WeightBytes) / float64(r.Params)
 	r.KVPerToken, r.KVRequest = p.kv(1), p.kv(o.Context)
-	r.Prefill = p.prefill()
+	r.Prefill, r.Ridge = p.prefill(), o.Machine.FLOPs/o.Machine.Reads
+	r.Pairs = s.pairsOf(o.Prompt) / r.Prefill.FLOPs
+	if s.Sliding == s.Layers {
+		r.Reach = s.Sliding * s.Window
+	}
 	batches := []int{1}
 	if o.Batch > 1 {
 		batches = append(batches, o.Batch)

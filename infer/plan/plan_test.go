@@ -200,6 +200,11 @@ func TestPlan(t *testing.T) {
 	if r.Prefill.Bound != Arithmetic || r.Steps[0].Floor.Bound != Memory || len(r.Steps) != 1 {
 		t.Errorf("prefill is bound by %s, decode by %s in %d lines, want arithmetic, memory, 1", r.Prefill.Bound, r.Steps[0].Floor.Bound, len(r.Steps))
 	}
+	near(t, "the ridge", r.Ridge, 295, 0.01)
+	near(t, "attention's share of a prompt of 512", r.Pairs, 80*4*64*128*512*513/2/r.Prefill.FLOPs, 1e-9)
+	if r.Reach != 0 {
+		t.Errorf("without windows text reaches %d positions, want no bound", r.Reach)
+	}
 	near(t, "a step at 32K: weights without the embedding, and 10.7 GB", r.Steps[0].Floor.Seconds, (139e9+10.74e9)/3.35e12, 0.005)
 
 	r, err = New(s, Options{Machine: h100, Size: s.Mixed(q4), Type: "Q4_K_M", KV: kernel.KVF16, Batch: 2, Util: 0.95, Prompt: 4096})
@@ -211,6 +216,10 @@ func TestPlan(t *testing.T) {
 	}
 	if r.Fit.Context != s.Context {
 		t.Errorf("two requests may have %d positions, want the model's %d and no more", r.Fit.Context, s.Context)
+	}
+	windowed, err := New(parse(t, mistral), Options{Machine: h100, Size: parse(t, mistral).Mixed(q4), Type: "Q4_K_M"})
+	if err != nil || windowed.Reach != 32*4096 {
+		t.Errorf("32 windows of 4096 reach %d positions, want 131072 (%v)", windowed.Reach, err)
 	}
 	half := 2 * r.KVRequest * 3 / 4 // room for two requests of 3/4 of the context
 	small := h100

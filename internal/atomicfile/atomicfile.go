@@ -1,5 +1,6 @@
-// Package atomicfile writes files that are either whole or absent: to a
-// temporary name in the same folder, synced, then renamed over the target.
+// Package atomicfile writes files, and folders of them, that are either whole or
+// absent: to a temporary name in the same folder, synced, then renamed over the
+// target.
 package atomicfile
 
 import (
@@ -46,6 +47,36 @@ func WriteBytes(path string, data []byte) error {
 		_, err := w.Write(data)
 		return err
 	})
+}
+
+// Dir makes a folder by what fill writes into the one that it is given; folders
+// above are made where they lack. On any error there is no new folder. One that is
+// there already is filled as it stands, so that what else is in it stays: then it is
+// up to fill that every file is whole.
+func Dir(path string, fill func(dir string) error) error {
+	path = filepath.Clean(path)
+	if _, err := os.Stat(path); err == nil {
+		return fill(path)
+	}
+	above := filepath.Dir(path)
+	if err := os.MkdirAll(above, 0o755); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	temp, err := os.MkdirTemp(above, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.RemoveAll(temp) // gone by then if all went well
+	if err := fill(temp); err != nil {
+		return fmt.Errorf("write %s: %w (nothing of it is left)", path, err)
+	}
+	if err := os.Chmod(temp, 0o755); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return SyncDir(above)
 }
 
 // SyncDir makes renames in dir durable.

@@ -27,11 +27,15 @@ type GGUFOptions struct {
 	Name string        // general.name, where the model does not come from a GGUF that has one; none
 	Pool *par.Pool     // encodes; one thread
 	Meta []gguf.KV     // more metadata; none
+	// MaxFile is how many bytes a file may have: a larger model is cut into parts
+	// (gguf.SaveSplit); no bound.
+	MaxFile int64
 }
 
 // Saved is what SaveGGUF wrote.
 type Saved struct {
-	Bytes   int64
+	Path    string         // of the file, or the first part
+	Bytes   int64          // of all parts
 	Formats map[string]int // tensors by format
 	// Notes say what the file cannot say, or holds in another format than asked
 	// for, one line each.
@@ -53,14 +57,27 @@ func SaveGGUF(path string, m model.Model, files fs.FS, o GGUFOptions) (Saved, er
 	if err != nil {
 		return s.saved, fmt.Errorf("save GGUF: %w", err)
 	}
-	if err := gguf.Save(path, meta, sources); err != nil {
+	parts := []string{path}
+	if o.MaxFile > 0 {
+		parts, err = gguf.SaveSplit(path, meta, sources, o.MaxFile)
+	} else {
+		err = gguf.Save(path, meta, sources)
+	}
+	if err != nil {
 		return s.saved, err
 	}
-	st, err := os.Stat(path)
-	if err == nil {
-		s.saved.Bytes = st.Size()
+	s.saved.Path = parts[0]
+	for _, part := range parts {
+		st, err := os.Stat(part)
+		if err != nil {
+			return s.saved, err
+		}
+		s.saved.Bytes += st.Size()
 	}
-	return s.saved, err
+	if len(parts) > 1 {
+		s.note("it is cut into %d parts: keep them together, under their names", len(parts))
+	}
+	return s.saved, nil
 }
 
 // saver is one call of SaveGGUF.

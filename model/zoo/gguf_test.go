@@ -196,6 +196,43 @@ func TestGGUFFormats(t *testing.T) {
 	}
 }
 
+// TestLoadAs: a folder or file loaded in the formats of a mixture is, bit for bit,
+// what the GGUF of that mixture serves, and takes no more memory.
+func TestLoadAs(t *testing.T) {
+	cfg := wide()
+	dir, m := whole(t, cfg)
+	cfg.TieWordEmbeddings = true
+	tied, _ := whole(t, cfg)
+	half := t.TempDir()
+	if err := zoo.SaveHalf(half, m, quant.BF16, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"F32", "BF16", "Q8_0", "Q4_K_M", "IQ4_XS", "MXFP4"} {
+		mix, err := quant.ParseMixture(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder := []string{dir, half, tied}[i%3]
+		wide, err := zoo.Load(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, _ := export(t, wide, mapfile.Dir(dir), name)
+		want, err1 := zoo.LoadServing(g)
+		got, err2 := zoo.LoadAs(mapfile.Dir(folder), mix)
+		again, err3 := zoo.LoadAs(g, mix)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(logits(got), logits(want)) || !slices.Equal(logits(again), logits(want)) {
+			t.Errorf("%s of folder %d: logits are not those of the GGUF", name, i%3)
+		}
+		if a, b := nn.Bytes(got), nn.Bytes(want); a > b+b/100 { // a table in panels
+			t.Errorf("%s of folder %d: %d bytes, the GGUF takes %d", name, i%3, a, b)
+		}
+	}
+}
+
 // weightsOf are the bytes of a file's tensors.
 func weightsOf(t *testing.T, g *zoo.GGUF) (all []byte) {
 	f, err := gguf.Open(g.Path())

@@ -139,6 +139,12 @@ func pairs(rows, heads int) []int32 {
 	return order
 }
 
+func (w ggufWeights) format(name string) (quant.Format, bool) {
+	t, _ := w.file.Tensor(name)
+	f, err := quant.FromID(uint32(t.Type))
+	return f, err == nil
+}
+
 // rest keeps blocks as they are: laid out for the kernel where it knows the
 // format, others, and tables, where they lie in the file. What the file
 // has in float32 is float32 here.

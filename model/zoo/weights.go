@@ -1,10 +1,15 @@
 package zoo
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
 	"weft/compute/op"
+	"weft/compute/par"
+	"weft/compute/quant"
+	"weft/model/nn"
 	"weft/model/weights/safetensors"
 )
 
@@ -20,6 +25,8 @@ type weights interface {
 	values() float64
 	// read decodes a tensor into dst, whose size is right.
 	read(name string, dst []float32) error
+	// format is what a tensor is stored in; false: in no block format.
+	format(name string) (quant.Format, bool)
 	// rest is a matrix in the form it serves in; nil: as float32. Of a table rows
 	// are looked up, and it is never multiplied with.
 	rest(name string, table bool) (op.AtRest, error)
@@ -66,14 +73,83 @@ func (f folderWeights) values() (n float64) {
 
 func (f folderWeights) read(name string, dst []float32) error { return f.Read(name, dst) }
 
+func (f folderWeights) format(name string) (quant.Format, bool) {
+	info, _ := f.Info(name)
+	switch info.DType {
+	case "F32":
+		return quant.F32, true
+	case "F16":
+		return quant.F16, true
+	case "BF16":
+		return quant.BF16, true
+	case safetensors.Q8:
+		return quant.Q8_0, true
+	}
+	return 0, false
+}
+
+// rest lays out what the file has in 8 or 16 bits for the kernel; tables too,
+// since the file is closed then.
 func (f folderWeights) rest(name string, _ bool) (op.AtRest, error) {
 	info, _ := f.Info(name)
-	if info.DType != safetensors.Q8 {
+	format, _ := f.format(name)
+	switch {
+	case info.DType == safetensors.Q8:
+		q, d, err := f.ReadQ8(name)
+		if err != nil {
+			return nil, err
+		}
+		return op.Pack8(q, d, info.Shape[1], info.Shape[0]), nil
+	case op.HasHalves(format):
+		rows, err := op.NewRows(format, f.Bytes(name), info.Shape[0], info.Shape[1], nil, nil)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %s: %w", name, err)
+		}
+		return rows.Packed(f.Forget)
+	}
+	return nil, nil
+}
+
+// form is how the matrices of a model are kept in memory. The zero value is
+// float32, to train.
+type form struct {
+	serving bool
+	mix     *quant.Mixture          // formats to serve in; nil: those of the file
+	formats map[string]quant.Format // by GGUF name, with a mixture
+	pool    *par.Pool               // encodes
+}
+
+// rest is a matrix in the form that it serves in; nil: as float32.
+func (o form) rest(f weights, p nn.Named, table bool) (op.AtRest, error) {
+	name := f.name(p.Name, p.GGUF)
+	want, mixed := o.formats[p.GGUF]
+	if stored, ok := f.format(name); !mixed || ok && stored == want {
+		return f.rest(name, table)
+	}
+	if want == quant.F32 {
 		return nil, nil
 	}
-	q, d, err := f.ReadQ8(name)
-	if err != nil {
+	rows, cols := p.Value.Rows, p.Value.Cols
+	values := make([]float32, rows*cols)
+	if err := f.read(name, values); err != nil {
 		return nil, err
 	}
-	return op.Pack8(q, d, info.Shape[1], info.Shape[0]), nil
+	stride, err := want.RowBytes(cols)
+	if err != nil {
+		return nil, fmt.Errorf("tensor %s: %w", name, err)
+	}
+	blocks, errs := make([]byte, rows*stride), make([]error, rows)
+	o.pool.Run(rows, func(i int) {
+		if err := want.Encode(blocks[i*stride:(i+1)*stride], values[i*cols:(i+1)*cols], nil); err != nil {
+			errs[i] = fmt.Errorf("tensor %s: row %d: %w", name, i, err)
+		}
+	})
+	if err := errors.Join(first(errs, 1)...); err != nil {
+		return nil, err
+	}
+	w, err := op.NewRows(want, blocks, rows, cols, nil, nil)
+	if err != nil || table {
+		return w, err
+	}
+	return w.Packed(nil)
 }

@@ -11,6 +11,7 @@
 package zoo
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ import (
 	"slices"
 	"strings"
 
+	"weft/compute/par"
+	"weft/compute/quant"
 	"weft/compute/tensor"
 	"weft/internal/atomicfile"
 	"weft/internal/mapfile"
@@ -79,14 +82,25 @@ func Load(path string) (model.Model, error) {
 }
 
 // LoadFS is Load for a folder wherever it lies, such as in the binary.
-func LoadFS(dir fs.FS) (model.Model, error) { return load(dir, false) }
+func LoadFS(dir fs.FS) (model.Model, error) { return load(dir, form{}) }
 
 // LoadServing is LoadFS for a model that will not be trained or saved: matrices
-// that the file stores in blocks stay so in memory, and where the kernels have
-// products with their integers, activations are rounded to integers too.
-func LoadServing(dir fs.FS) (model.Model, error) { return load(dir, true) }
+// that the file stores in blocks or in 16 bits stay so in memory, and where the
+// kernels have products with their integers, activations are rounded to integers
+// too. 16-bit floats give the bits of the float32 model.
+func LoadServing(dir fs.FS) (model.Model, error) { return load(dir, form{serving: true}) }
 
-func load(dir fs.FS, serving bool) (model.Model, error) {
+// LoadAs is LoadServing with matrices in the formats of a mixture, whatever the
+// file stores: each is encoded when it is read, so that beside the model there is
+// never more than one of them in float32. It is bit for bit the model that
+// LoadServing reads from what SaveGGUF writes in that mixture.
+func LoadAs(dir fs.FS, mix quant.Mixture) (model.Model, error) {
+	pool := par.New(0)
+	defer pool.Close()
+	return load(dir, form{serving: true, mix: &mix, pool: pool})
+}
+
+func load(dir fs.FS, how form) (model.Model, error) {
 	path := mapfile.Path(dir, ConfigFile)
 	text, err := fs.ReadFile(dir, ConfigFile)
 	if err != nil {
@@ -105,10 +119,13 @@ func load(dir fs.FS, serving bool) (model.Model, error) {
 		return nil, fmt.Errorf("load model: %s describes %.3g weights, but the files beside it hold %.3g values", path, plan.weights, n)
 	}
 	m := plan.build()
-	if serving {
+	if how.serving {
 		hollow(m)
 	}
-	if err := fill(m, f, serving); err != nil {
+	if how.mix != nil {
+		how.formats = Formats(m, *how.mix)
+	}
+	if err := fill(m, f, how); err != nil {
 		return nil, fmt.Errorf("load model: %s: %w", mapfile.Path(dir, "."), err)
 	}
 	return m, nil
@@ -153,16 +170,15 @@ func familyOf(text []byte) (family, error) {
 	return family{}, fmt.Errorf("%w %q (architectures %q); known: %s", ErrFamily, c.ModelType, c.Architectures, strings.Join(Families(), ", "))
 }
 
-// fill reads every parameter of m from f; to serve, matrices stay in the form
-// that f stores.
-func fill(m model.Model, f weights, serving bool) error {
+// fill reads every parameter of m from f.
+func fill(m model.Model, f weights, how form) error {
 	var errs []error
 	used := map[string]bool{}
 	tables, tied := map[*nn.Param]bool{}, false
 	m.Walk(func(l nn.Leaf) { tables[l.Param], tied = true, tied || l.Tied })
 	for _, p := range nn.Params(m) {
 		used[f.name(p.Name, p.GGUF)] = true
-		errs = append(errs, read(f, p, serving, tables[p.Param] && !tied))
+		errs = append(errs, read(f, p, how, tables[p.Param] && !tied))
 	}
 	m.Walk(func(l nn.Leaf) {
 		if l.Tied { // some writers store the shared matrix twice
@@ -179,7 +195,7 @@ func fill(m model.Model, f weights, serving bool) error {
 }
 
 // read fills one parameter; a table is one whose rows are only looked up.
-func read(f weights, p nn.Named, serving, table bool) error {
+func read(f weights, p nn.Named, how form, table bool) error {
 	name := f.name(p.Name, p.GGUF)
 	got, ok := f.shape(name)
 	if !ok {
@@ -188,8 +204,8 @@ func read(f weights, p nn.Named, serving, table bool) error {
 	if !slices.Equal(got, shape(p)) {
 		return fmt.Errorf("tensor %s has shape %v, want %v", name, got, shape(p))
 	}
-	if serving && p.Decay { // a matrix
-		w, err := f.rest(name, table)
+	if how.serving && p.Decay { // a matrix
+		w, err := how.rest(f, p, table)
 		if w != nil && err == nil {
 			p.RestAs(w)
 		}
@@ -242,22 +258,38 @@ func first(errs []error, n int) []error {
 // into dir, which it creates. Each file is replaced whole or not at all, the
 // weights last.
 func Save(dir string, m model.Model, meta map[string]string) error {
-	return save(dir, m, Tensors(m), meta)
+	return save(dir, m, "float32", Tensors(m), meta)
+}
+
+// SaveHalf is Save with matrices in 16 bits, quant.F16 or quant.BF16. A value
+// that is too large for them is an error.
+func SaveHalf(dir string, m model.Model, f quant.Format, meta map[string]string) error {
+	name, ok := map[quant.Format]string{quant.F16: "float16", quant.BF16: "bfloat16"}[f]
+	if !ok {
+		return fmt.Errorf("save model: %v is no format of 16 bits, want %v or %v", f, quant.F16, quant.BF16)
+	}
+	return save(dir, m, name, matricesIn(m, f.Name()), meta)
+}
+
+// matricesIn lists the weights, matrices to be stored in a dtype.
+func matricesIn(m model.Model, dtype string) []safetensors.Tensor {
+	tensors := Tensors(m)
+	for i, p := range nn.Params(m) {
+		if p.Decay { // a matrix
+			tensors[i].DType = dtype
+		}
+	}
+	return tensors
 }
 
 // SaveQ8 is Save with matrices in blocks of 8-bit integers, a quarter of the
 // size. Loading and saving such a folder again changes nothing.
 func SaveQ8(dir string, m model.Model, meta map[string]string) error {
-	tensors := Tensors(m)
-	for i, p := range nn.Params(m) {
-		if p.Decay { // a matrix
-			tensors[i].DType = safetensors.Q8
-		}
-	}
-	return save(dir, m, tensors, meta)
+	return save(dir, m, "float32", matricesIn(m, safetensors.Q8), meta)
 }
 
-func save(dir string, m model.Model, tensors []safetensors.Tensor, meta map[string]string) error {
+// save writes a folder whose config says that weights are of a type.
+func save(dir string, m model.Model, torchType string, tensors []safetensors.Tensor, meta map[string]string) error {
 	c, ok := m.(interface{ ConfigJSON() ([]byte, error) })
 	if !ok {
 		return fmt.Errorf("save model: family %s cannot write its config", m.Info().Family)
@@ -271,6 +303,7 @@ func save(dir string, m model.Model, tensors []safetensors.Tensor, meta map[stri
 	if err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
+	text = bytes.Replace(text, []byte(`"torch_dtype": "float32"`), []byte(`"torch_dtype": "`+torchType+`"`), 1)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}

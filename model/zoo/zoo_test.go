@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,8 +14,10 @@ import (
 	"testing"
 
 	"weft/compute/op"
+	"weft/compute/quant"
 	"weft/compute/tensor"
 	"weft/internal/atomicfile"
+	"weft/internal/mapfile"
 	"weft/model"
 	"weft/model/llama"
 	"weft/model/nn"
@@ -337,5 +340,58 @@ func TestLoadServing(t *testing.T) {
 		if !slices.Equal(logits(plain), logits(m)) || nn.Params(plain)[0].AtRest != nil {
 			t.Errorf("tied=%v: a folder in float32 loads differently to serve", tied)
 		}
+	}
+}
+
+// TestServeHalves: a folder in 16 bits serves from 16 bits, with the bits of the
+// model widened to float32, tied or not, mapped or read.
+func TestServeHalves(t *testing.T) {
+	for _, format := range []quant.Format{quant.F16, quant.BF16} {
+		for _, tied := range []bool{false, true} {
+			cfg := tiny()
+			cfg.TieWordEmbeddings = tied
+			_, m := save(t, cfg)
+			dir := t.TempDir()
+			if err := zoo.SaveHalf(dir, m, format, nil); err != nil {
+				t.Fatal(err)
+			}
+			wide, err := zoo.Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := distance(logits(wide), logits(m)); e == 0 || e > 0.05 {
+				t.Errorf("%v: logits are off by %g of their size by rounding to 16 bits", format, e)
+			}
+			for name, files := range map[string]fs.FS{"mapped": mapfile.Dir(dir), "read": os.DirFS(dir)} {
+				got, err := zoo.LoadServing(files)
+				if err != nil {
+					t.Fatal(err)
+				}
+				nn.Freeze(got)
+				if !slices.Equal(logits(got), logits(wide)) {
+					t.Errorf("%v, tied=%v, %s: logits differ from those in float32", format, tied, name)
+				}
+				for _, p := range nn.Params(got) {
+					if p.Decay != (p.AtRest != nil) {
+						t.Errorf("%v, %s: %s is at rest: %v", format, name, p.Name, p.AtRest != nil)
+					}
+				}
+			}
+			var c struct {
+				Type string `json:"torch_dtype"`
+			}
+			text, err := os.ReadFile(filepath.Join(dir, zoo.ConfigFile))
+			if err := errors.Join(err, json.Unmarshal(text, &c)); err != nil || !strings.Contains(c.Type, "float16") {
+				t.Errorf("%v: config says %q (%v)", format, c.Type, err)
+			}
+		}
+	}
+	_, m := save(t, tiny())
+	if err := zoo.SaveHalf(t.TempDir(), m, quant.Q8_0, nil); err == nil || !strings.Contains(err.Error(), "want F16 or BF16") {
+		t.Errorf("8 bits as halves: error is %v", err)
+	}
+	nn.Params(m)[0].Value.Data[3] = 1e6
+	if err := zoo.SaveHalf(t.TempDir(), m, quant.F16, nil); !errors.Is(err, quant.ErrRange) || !strings.Contains(err.Error(), "embed_tokens") {
+		t.Errorf("a million in F16: error is %v, want one that names the tensor", err)
 	}
 }

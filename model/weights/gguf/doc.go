@@ -15,8 +15,8 @@
 // the file before it is used, so that what is read takes memory of the file's
 // order. The package knows names, numbers and where they lie; it knows nothing
 // of models, and does not decode or encode quantised blocks. A model split over
-// several files (NAME-00001-of-00003.gguf) opens as one. Writing streams: one
-// tensor at a time, and Save leaves the whole file or none.
+// several files (NAME-00001-of-00003.gguf) opens as one, and SaveSplit writes one.
+// Writing streams: one tensor at a time, and Save leaves the whole file or none.
 //
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 package gguf

@@ -263,6 +263,74 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// TestSaveSplit cuts a model into parts of several sizes: none is larger than it
+// may be unless one tensor is, all open as the model, and one that cannot be
+// written leaves nothing.
+func TestSaveSplit(t *testing.T) {
+	meta := append(every(), gguf.KV{Key: "general.alignment", Value: uint32(64)})
+	var tensors []gguf.Source
+	for i := range 12 {
+		tensors = append(tensors, blob(fmt.Sprint("t", i), gguf.Q8_0, i, 32, 1+i*7%5))
+	}
+	tensors = append(tensors, blob("large", gguf.F32, 3, 1000))
+	whole, err := gguf.Parse(write(t, meta, tensors...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, most := range []int64{1, 1800, 2500, 1 << 20} {
+		dir := t.TempDir()
+		paths, err := gguf.SaveSplit(filepath.Join(dir, "m.gguf"), meta, tensors, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != len(paths) {
+			t.Errorf("%d bytes: %d files for %q (%v)", most, len(entries), paths, err)
+		}
+		if want := filepath.Join(dir, "m.gguf"); most == 1<<20 && (len(paths) != 1 || paths[0] != want) {
+			t.Errorf("what fits is %q, want %s", paths, want)
+		}
+		if want := fmt.Sprintf("m-00001-of-%05d.gguf", len(paths)); len(paths) > 1 && filepath.Base(paths[0]) != want {
+			t.Errorf("the first part is %s, want %s", paths[0], want)
+		}
+		for _, path := range paths {
+			st, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if most > 1 && st.Size() > most && st.Size() < 4000 { // that of the large tensor
+				t.Errorf("%s has %d bytes, want at most %d", path, st.Size(), most)
+			}
+			f, err := gguf.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(f.Tensors()) != len(tensors) || !reflect.DeepEqual(f.Keys()[:len(meta)], whole.Keys()) {
+				t.Errorf("%s: %d tensors, keys %q", path, len(f.Tensors()), f.Keys())
+			}
+			for i, x := range f.Tensors() {
+				if y := whole.Tensors()[i]; x.Name != y.Name || !bytes.Equal(f.Bytes(x), whole.Bytes(y)) {
+					t.Errorf("%s: tensor %d is %s, want %s, or has other bytes", path, i, x.Name, y.Name)
+				}
+			}
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	dir := t.TempDir()
+	tensors[7].Write = func(io.Writer) error { return syscall.ENOSPC }
+	if _, err := gguf.SaveSplit(filepath.Join(dir, "m.gguf"), meta, tensors, 1800); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "t7") {
+		t.Errorf("full disk: error %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("left on a full disk: %v (%v)", entries, err)
+	}
+	tensors[7].Shape = []int{33}
+	if _, err := gguf.SaveSplit(filepath.Join(dir, "m.gguf"), meta, tensors, 1800); err == nil || !strings.Contains(err.Error(), "rows of 33") {
+		t.Errorf("a wrong shape: error %v", err)
+	}
+}
+
 // TestLyingCounts holds what a small file can make the reader take: memory of
 // the order of the file, whatever counts it claims.
 func TestLyingCounts(t *testing.T) {

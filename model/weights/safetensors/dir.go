@@ -59,7 +59,7 @@ func (f *File) shards(fsys fs.FS, weights map[string]string) error {
 		if err != nil {
 			return err
 		}
-		f.unmap = append(f.unmap, shard.unmap...)
+		f.mapped, f.unmap = shard.mapped, append(f.unmap, shard.unmap...)
 		for tensor, e := range shard.entries {
 			if weights[tensor] != name {
 				return fmt.Errorf("%s: %w: %s holds tensor %s, but the index places it in %q", index, ErrFormat, name, tensor, weights[tensor])

@@ -47,6 +47,7 @@ type File struct {
 	Metadata map[string]string // free text of the writer
 
 	entries map[string]entry
+	mapped  bool // data lies in files
 	unmap   []func() error
 }
 
@@ -72,11 +73,13 @@ func openIn(fsys fs.FS, name string) (*File, error) {
 		unmap()
 		return nil, fmt.Errorf("%s: %w", mapfile.Path(fsys, name), err)
 	}
+	_, f.mapped = fsys.(mapfile.Dir)
 	f.unmap = append(f.unmap, unmap)
 	return f, nil
 }
 
-// Close releases the mapping. What Read has copied stays valid.
+// Close releases the mapping, and with it what Bytes returned. What Read has
+// copied stays valid.
 func (f *File) Close() error {
 	var first error
 	for _, u := range f.unmap {
@@ -104,6 +107,19 @@ func (f *File) Names() []string {
 func (f *File) Info(name string) (Info, bool) {
 	e, ok := f.entries[name]
 	return e.Info, ok && !e.part
+}
+
+// Bytes are the values of a tensor as they are stored, row after row; nil where
+// there is none. They lie in the mapping, are not to be changed, and end with
+// Close.
+func (f *File) Bytes(name string) []byte { return f.entries[name].data }
+
+// Forget says that a part of what Bytes returned will not be read again soon, so
+// that it need not count as memory of this process. It stays readable.
+func (f *File) Forget(part []byte) {
+	if f.mapped {
+		mapfile.Forget(part)
+	}
 }
 
 // Read converts a tensor of F32, F16, BF16 or Q8 to float32 into dst, which

@@ -9,6 +9,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"weft/compute/quant"
 )
 
 // Tensor is one tensor to write.
@@ -16,7 +18,7 @@ type Tensor struct {
 	Name  string
 	Shape []int
 	Data  []float32
-	DType string // how it is stored: F32, or Q8 for a matrix in 8-bit blocks; F32
+	DType string // how it is stored: F32, F16, BF16, or Q8 for a matrix in 8-bit blocks; F32
 }
 
 // piece is one tensor as it lies in the file.
@@ -67,13 +69,19 @@ func lay(tensors []Tensor) ([]piece, error) {
 		parts := []piece{{t.Name, "F32", t.Shape, func(w io.Writer) error { return writeF32(w, t.Data) }}}
 		switch t.DType {
 		case "", "F32":
+		case "F16", "BF16":
+			format, err := quant.Parse(t.DType)
+			if err != nil {
+				return nil, fmt.Errorf("safetensors: tensor %s: %w", t.Name, err)
+			}
+			parts[0].dtype, parts[0].write = t.DType, func(w io.Writer) error { return writeHalves(w, t.Data, format) }
 		case Q8:
 			var err error
 			if parts, err = t.q8Pieces(); err != nil {
 				return nil, err
 			}
 		default:
-			return nil, fmt.Errorf("safetensors: tensor %s: cannot write %s, want F32 or %s", t.Name, t.DType, Q8)
+			return nil, fmt.Errorf("safetensors: tensor %s: cannot write %s, want F32, F16, BF16 or %s", t.Name, t.DType, Q8)
 		}
 		for _, p := range parts {
 			if seen[p.name] {
@@ -94,6 +102,21 @@ func writeF32(w io.Writer, data []float32) error {
 			binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
 		}
 		if _, err := w.Write(buf[:4*len(part)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeHalves rounds to 16 bits; what is too large for them is an error.
+func writeHalves(w io.Writer, data []float32, format quant.Format) error {
+	const n = 2048 // values at a time
+	var buf [2 * n]byte
+	for part := range slices.Chunk(data, n) {
+		if err := format.Encode(buf[:2*len(part)], part, nil); err != nil {
+			return err
+		}
+		if _, err := w.Write(buf[:2*len(part)]); err != nil {
 			return err
 		}
 	}
