@@ -15,41 +15,10 @@ import (
 	"weft/text/tokenizer"
 )
 
+// tokCmd holds the commands about tokenizers; docs/TOKENIZERS.md defines their figures.
 func (e *env) tokCmd() *cobra.Command {
 	return group("tok", "Train, run and look at tokenizers", e.tokTrainCmd(), e.tokEncodeCmd(), e.tokDecodeCmd(),
 		e.tokTruncateCmd(), e.tokFIMCmd(), e.tokCompareCmd(), e.tokAuditCmd(), e.tokInspectCmd(), e.tokStudyCmd(), e.tokExpandCmd(), e.tokClaimCmd())
-}
-
-func (e *env) tokEncodeCmd() *cobra.Command {
-	var path, patch string
-	var special, pieces bool
-	c := &cobra.Command{
-		Use:   "encode",
-		Short: "Read text on standard input, print ids separated by spaces",
-		Example: "  echo Hello | weft tok encode --tokenizer DIR\n  echo Hello | weft tok encode --tokenizer byt5\n" +
-			"  echo Hello | weft tok encode --patch 8",
-		Args: exactArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if patch != "" {
-				return e.printPatches(cmd, path, patch, pieces)
-			}
-			tok, text, err := e.tokenizerAndText(path)
-			if err != nil {
-				return err
-			}
-			encode := tok.Encode
-			if special {
-				encode = tok.EncodeSpecial
-			}
-			return e.printTokens(tok, encode(text), pieces)
-		},
-	}
-	tokenizerFlag(c, &path)
-	c.Flags().BoolVar(&special, "special", false, "turn special-token strings in the text into their ids")
-	c.Flags().BoolVar(&pieces, "pieces", false, "print the text of each token, quoted, instead of its id")
-	c.Flags().StringVar(&patch, "patch", "", "print bytes in groups, one a line, for models that read patches: `N` bytes each (MEGABYTE), or words (SpaceByte)")
-	oneOf(c, "patch", "8", "words")
-	return c
 }
 
 // tokenizerAndText reads what --tokenizer names, and standard input.
@@ -101,6 +70,7 @@ func (e *env) printPieces(tok *tokenizer.Tokenizer, ids []int32) error {
 	return err
 }
 
+// printIDs prints ids as `weft tok decode` reads them.
 func (e *env) printIDs(ids []int32) error {
 	if e.json {
 		return json.NewEncoder(e.out).Encode(ids)
@@ -116,6 +86,7 @@ func (e *env) printIDs(ids []int32) error {
 	return err
 }
 
+// tokDecodeCmd is the way back from ids, special tokens as they are spelled.
 func (e *env) tokDecodeCmd() *cobra.Command {
 	var path string
 	c := &cobra.Command{

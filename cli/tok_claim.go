@@ -16,7 +16,7 @@ func (e *env) tokClaimCmd() *cobra.Command {
 		Long: `Claim binds NAME to a placeholder that was reserved when the vocabulary was made
 (tok train --reserved). Its id stays, so a model needs no change. Without NAME it
 lists the placeholders that are left.`,
-		Example: "  weft tok claim '<|tool|>' --tokenizer out/chat/tokenizer.json --out out/chat/tokenizer.json",
+		Example: "  weft tok train data/ --reserved 8 --out tokenizer.json\n  weft tok claim '<|think|>' --tokenizer tokenizer.json --out tokenizer.json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			tok, err := loadTokenizer(path)

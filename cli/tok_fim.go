@@ -3,8 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +28,7 @@ is what a model is to continue.
 
 Without --prefix and --suffix it reads a document on standard input and makes a
 gap between two random places of it, as training does; --seed chooses others.`,
-		Example: "  weft tok fim --tokenizer DIR --prefix 'def f(x): return ' --suffix '\\n'\n  weft tok fim --tokenizer DIR --order spm --pieces < main.go",
+		Example: "  weft tok fim --tokenizer DIR --prefix 'def f(x): return ' --suffix ' + 1'\n  weft tok fim --tokenizer DIR --order spm --pieces < main.go",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tok, err := loadTokenizer(path)
@@ -77,74 +75,4 @@ gap between two random places of it, as training does; --seed chooses others.`,
 	f.BoolVar(&pieces, "pieces", false, "print the text of each token, quoted, instead of its id")
 	oneOf(c, "order", "psm", "spm")
 	return c
-}
-
-// keeps names what truncation keeps.
-func keeps() []string { return []string{"start", "end", "ends"} }
-
-func (e *env) tokTruncateCmd() *cobra.Command {
-	var path, keep string
-	var o tokenizer.TruncateOptions
-	limit := -1
-	c := &cobra.Command{
-		Use:   "truncate --max N",
-		Short: "Read text on standard input, print it cut to a number of tokens",
-		Long: `Truncate prints at most N tokens of the text, and says so where it cut. A cut
-never falls into a character with its accents, a flag, a joined emoji or, with
---special, a special token.`,
-		Example: "  weft tok truncate --max 512 --tokenizer DIR < README.md\n  weft tok truncate --max 100 --keep ends --mark ' … ' < long.txt",
-		Args:    exactArgs(),
-		RunE: func(*cobra.Command, []string) error {
-			if limit < 0 {
-				return &usageError{errors.New("tok truncate: --max is missing: say how many tokens may stay")}
-			}
-			at := -1
-			for i, name := range keeps() {
-				if name == keep {
-					at = i
-				}
-			}
-			if at < 0 {
-				return &usageError{fmt.Errorf("tok truncate: --keep is %q, want one of %s", keep, strings.Join(keeps(), ", "))}
-			}
-			o.Keep = []tokenizer.Keep{tokenizer.KeepHead, tokenizer.KeepTail, tokenizer.KeepEnds}[at]
-			tok, text, err := e.tokenizerAndText(path)
-			if err != nil {
-				return err
-			}
-			return e.truncate(tok, text, limit, keep, o)
-		},
-	}
-	tokenizerFlag(c, &path)
-	f := c.Flags()
-	f.IntVar(&limit, "max", -1, "tokens that may stay")
-	f.StringVar(&keep, "keep", "start", "what stays: start, end, or both ends")
-	f.StringVar(&o.Mark, "mark", "", "`text` that stands where something was cut away; it counts")
-	f.BoolVar(&o.Trusted, "special", false, "count special tokens spelled in the text as one token each")
-	oneOf(c, "keep", keeps()...)
-	return c
-}
-
-// truncate prints what stays, and on standard error what went.
-func (e *env) truncate(tok *tokenizer.Tokenizer, text string, limit int, keep string, o tokenizer.TruncateOptions) error {
-	count := tok.Count
-	if o.Trusted {
-		count = func(s string) int { return len(tok.EncodeSpecial(s)) }
-	}
-	short, err := tok.Truncate(text, limit, o)
-	if err != nil {
-		return err
-	}
-	before, after := count(text), count(short)
-	if err := tok.Err(); err != nil {
-		return err
-	}
-	if e.json {
-		return e.plainJSON(map[string]any{"text": short, "tokens": after, "of": before, "bytes_left_out": len(text) + len(o.Mark) - len(short), "cut": short != text})
-	}
-	if short != text {
-		fmt.Fprintf(e.err, "cut: the text has %d tokens, %d are left (--max %d, --keep %s)\n", before, after, limit, keep)
-	}
-	_, err = io.WriteString(e.out, short)
-	return err
 }

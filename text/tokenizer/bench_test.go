@@ -105,7 +105,7 @@ func BenchmarkScaling(b *testing.B) {
 				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
 				b.SetBytes(int64(size))
 				for b.Loop() {
-					tok.EncodeBatch(texts)
+					tok.EncodeBatch(texts, Options{})
 				}
 			})
 		}

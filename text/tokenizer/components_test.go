@@ -65,7 +65,7 @@ func (c *component) check(t *testing.T, tok *Tokenizer, i int, text string) {
 		}
 	}
 	same("trusted", c.IDs[i], tok.EncodeSpecial(text))
-	same("with markers", c.Marked[i], tok.EncodeMarked(text))
+	same("with markers", c.Marked[i], tok.EncodeWith(text, Options{Trusted: true, Marked: true}))
 	user := c.User[i]
 	if c.Name == "Unigram" && (strings.Contains(text, "s>") || strings.Contains(text, "<unk>")) {
 		user = tok.Encode(text) // the library lets users write </s>

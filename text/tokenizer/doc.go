@@ -27,7 +27,7 @@
 // Text of users and text of programs have two doors. Encode is for users: a
 // special token spelled out in it becomes plain ids. EncodeSpecial is for
 // trusted text, where special tokens stand for themselves. Neither adds any;
-// EncodeMarked does, as the post-processor says.
+// Options.Marked does, as the post-processor says.
 //
 // The package knows nothing of models, chat templates or files of text.
 package tokenizer

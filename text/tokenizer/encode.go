@@ -7,7 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// Options says how EncodeWith segments text. The zero value is Encode.
+// Options says how EncodeWith and EncodeBatch make ids of text. The zero value is
+// Encode.
 type Options struct {
 	// Dropout is the probability that BPE passes a merge over, at each of its
 	// steps (Provilkov et al. 2020, arXiv:1910.13267); 0: the best segmentation.
@@ -22,12 +23,20 @@ type Options struct {
 	// Trusted finds special tokens in the text, as EncodeSpecial does. Never set
 	// it for text of users.
 	Trusted bool
+	// Marked puts the tokens around the text that the file's post_processor asks
+	// for, such as BOS, or [CLS] and [SEP]. With Trusted it is what other programs
+	// give by default.
+	Marked bool
 }
 
-// EncodeWith is Encode with a choice of segmentations, for training that should
-// not depend on one of them. Vocabularies that can do neither ignore it.
+// EncodeWith is Encode with choices, such as a segmentation by chance for training
+// that should not depend on one. Vocabularies that cannot do what Dropout or Sample
+// ask for ignore it.
 func (t *Tokenizer) EncodeWith(text string, o Options) []int32 {
 	r := encoding{t: t, user: !o.Trusted}
+	if o.Marked {
+		r.ids = append(make([]int32, 0, len(text)/3+4), t.frame.before...)
+	}
 	if o.Dropout > 0 || o.Sample {
 		if o.Alpha == 0 {
 			o.Alpha = 1
@@ -38,16 +47,10 @@ func (t *Tokenizer) EncodeWith(text string, o Options) []int32 {
 		}
 	}
 	r.text(text)
+	if o.Marked {
+		r.ids = append(r.ids, t.frame.after...)
+	}
 	return r.ids
-}
-
-// EncodeMarked returns the ids of trusted text with the tokens around it that the
-// file's post_processor asks for, such as BOS, [CLS] and [SEP]: what other
-// programs give by default.
-func (t *Tokenizer) EncodeMarked(text string) []int32 {
-	r := encoding{t: t, ids: append(make([]int32, 0, len(text)/3+4), t.frame.before...)}
-	r.text(text)
-	return append(r.ids, t.frame.after...)
 }
 
 // EncodeOffsets is Encode that also says which bytes of text each id stands for.
@@ -148,15 +151,18 @@ func (r *encoding) piece(s strand) {
 	}
 }
 
-// EncodeBatch is Encode for many texts at once, on all cores.
-func (t *Tokenizer) EncodeBatch(texts []string) [][]int32 {
+// EncodeBatch is EncodeWith for many texts at once, on all cores. Text i draws with
+// the seed o.Seed+i, so that what one text becomes does not depend on the others.
+func (t *Tokenizer) EncodeBatch(texts []string, o Options) [][]int32 {
 	out := make([][]int32, len(texts))
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(len(texts), runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(texts); i = int(next.Add(1)) - 1 {
-				out[i] = t.Encode(texts[i])
+				own := o
+				own.Seed += uint64(i)
+				out[i] = t.EncodeWith(texts[i], own)
 			}
 		})
 	}

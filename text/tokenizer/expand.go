@@ -14,8 +14,11 @@ import (
 func (t *Tokenizer) Claim(reserved, name string) (*Tokenizer, error) {
 	s := t.spec
 	s.tokens, s.added = slices.Clone(s.tokens), slices.Clone(s.added)
-	if _, taken := t.Find(name); taken || len(name) < 2 {
-		return nil, fmt.Errorf("tokenizer: claim %q: want a name of two bytes or more that no token has", name)
+	if id, taken := t.Find(name); taken {
+		return nil, fmt.Errorf("tokenizer: claim %q: token %d has that name already", name, id)
+	}
+	if len(name) < 2 {
+		return nil, fmt.Errorf("tokenizer: claim %q: want a name of two bytes or more", name)
 	}
 	at := slices.IndexFunc(s.added, func(a added) bool {
 		return a.special && (a.content == reserved || reserved == "" && isReserved(a.content))
