@@ -20,6 +20,7 @@ import (
 	"weft/text/tokenizer"
 )
 
+// templateCmd holds the commands that show and examine chat templates.
 func (e *env) templateCmd() *cobra.Command {
 	return group("template", "Look at the chat template of a model: render it, check it", e.templateRenderCmd(), e.templateCheckCmd())
 }
@@ -29,6 +30,7 @@ type templateFlags struct {
 	tokenizer, family string
 }
 
+// templateArg says what may be looked at, in the help of both commands.
 const templateArg = `MODEL is a model folder, a .gguf file, a .jinja file (with --tokenizer) or a model
 inside this program.`
 
@@ -40,6 +42,7 @@ func (o *templateFlags) register(c *cobra.Command) {
 
 // load finds the template and the tokenizer that an argument names.
 func (o *templateFlags) load(arg string) (t *template.Template, tok *tokenizer.Tokenizer, err error) {
+	// --tokenizer may name another model's, to see what a template makes of it.
 	path := o.tokenizer
 	if path == "" {
 		path = arg
@@ -52,6 +55,7 @@ func (o *templateFlags) load(arg string) (t *template.Template, tok *tokenizer.T
 		if tok, err = loadTokenizer(path); err == nil {
 			t, err = jinjaFile(arg, tok)
 		}
+	// A GGUF file is read for its metadata alone: no weights.
 	case gguf.Is(arg):
 		if tok, err = loadTokenizer(path); err == nil {
 			t, err = ggufTemplate(arg)
@@ -64,6 +68,7 @@ func (o *templateFlags) load(arg string) (t *template.Template, tok *tokenizer.T
 		if t, err = template.LoadFS(l.files); err != nil {
 			return nil, nil, err
 		}
+		// Embedded models have no path that loadTokenizer could take.
 		if o.tokenizer != "" || !l.embedded {
 			tok, err = loadTokenizer(path)
 		} else {
@@ -99,6 +104,7 @@ func jinjaFile(path string, tok *tokenizer.Tokenizer) (*template.Template, error
 	return template.FromJinja(s)
 }
 
+// ggufTemplate is the template inside a GGUF file; nil where it has none.
 func ggufTemplate(path string) (*template.Template, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
@@ -111,6 +117,7 @@ func ggufTemplate(path string) (*template.Template, error) {
 	return t, errors.Join(err, f.Close())
 }
 
+// templateRenderCmd shows text, ids and mask side by side.
 func (e *env) templateRenderCmd() *cobra.Command {
 	var o templateFlags
 	var messages, tools string
@@ -151,6 +158,7 @@ with "messages" and "tools". Without --messages it is a short one of our own.`,
 }
 
 // conversation reads what to render.
+// Without a file it is a question and its answer, so that there is something to learn.
 func (e *env) conversation(messages, tools string) ([]chat.Message, template.Options, error) {
 	var o template.Options
 	msgs := []chat.Message{{Role: chat.User, Content: "What is two and two?"}, {Role: chat.Assistant, Content: "Four."}}
@@ -171,7 +179,7 @@ func (e *env) conversation(messages, tools string) ([]chat.Message, template.Opt
 			err = json.Unmarshal(data, &msgs)
 		}
 		if err != nil {
-			return nil, o, fmt.Errorf("template: %s: %w", messages, err)
+			return nil, o, fmt.Errorf("conversation %s: %w", messages, err)
 		}
 	}
 	if tools != "" {
@@ -180,12 +188,13 @@ func (e *env) conversation(messages, tools string) ([]chat.Message, template.Opt
 			err = json.Unmarshal(data, &o.Tools)
 		}
 		if err != nil {
-			return nil, o, fmt.Errorf("template: %s: %w", tools, err)
+			return nil, o, fmt.Errorf("tools %s: %w", tools, err)
 		}
 	}
 	return msgs, o, nil
 }
 
+// readFile reads a file, or standard input for "-".
 func (e *env) readFile(path string) ([]byte, error) {
 	if path == "-" {
 		return io.ReadAll(e.in)
@@ -266,6 +275,7 @@ func (e *env) plainJSON(v any) error {
 	return w.Encode(v)
 }
 
+// templateCheckCmd runs template.Examine; a fault is an exit code for scripts.
 func (e *env) templateCheckCmd() *cobra.Command {
 	var o templateFlags
 	c := &cobra.Command{

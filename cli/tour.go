@@ -17,6 +17,7 @@ import (
 )
 
 // stop is one area of the tour.
+// The words are shown as they are, so their lines are short enough for a terminal.
 type stop struct {
 	name  string
 	title string
@@ -74,6 +75,7 @@ that stays: there the same lines run by hand.`,
 	return c
 }
 
+// stopNames are the arguments that there are.
 func stopNames() (names []string) {
 	for _, s := range tourStops() {
 		names = append(names, s.name)
@@ -81,6 +83,7 @@ func stopNames() (names []string) {
 	return names
 }
 
+// listStops prints what --list asks for.
 func (e *env) listStops() error {
 	if e.json {
 		return json.NewEncoder(e.out).Encode(stopNames())
@@ -136,6 +139,7 @@ func (t *tour) inFolder(dir string, fn func() error) (err error) {
 	return fn()
 }
 
+// visit goes from stop to stop; the first that fails ends the tour.
 func (t *tour) visit(stops []stop) error {
 	start := time.Now()
 	for i, s := range stops {

@@ -18,6 +18,7 @@ import (
 
 // The stops that speak to a server over HTTP.
 
+// serving asks what the server has, then streams one answer.
 func (t *tour) serving() error {
 	return t.up(func(base string) error {
 		if _, err := t.request("GET", base+"/models", ""); err != nil {
@@ -43,6 +44,8 @@ func (t *tour) tools() error {
 		ask.Messages, ask.Tools, ask.MaxTokens = item.Messages[:len(item.Messages)-1], item.Tools, 60
 	}
 	return t.up(func(base string) error {
+		// Once for the call, once for the answer to its result. A call again in the second
+		// is shown and not run.
 		for range 2 {
 			body, err := json.Marshal(ask)
 			if err != nil {
@@ -84,6 +87,8 @@ func (t *tour) up(fn func(base string) error) error {
 	t.show(line)
 	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
+	// The command prints its address into the pipe when it listens: no port is guessed, and
+	// nothing is polled.
 	from, to := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
@@ -94,6 +99,7 @@ func (t *tour) up(fn func(base string) error) error {
 	var said bytes.Buffer
 	out := io.MultiWriter(t.visible(), &said)
 	in, base := bufio.NewReader(from), ""
+	// Up to the address, or to the end if the server did not come up.
 	for line, err := "", error(nil); base == "" && err == nil; {
 		line, err = in.ReadString('\n')
 		io.WriteString(out, line)

@@ -3,9 +3,9 @@ package cli
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 
@@ -24,6 +24,7 @@ func (e *env) worldCmd() *cobra.Command {
 }
 
 // worldFlags choose what is printed.
+// A zero level means all, a nil tasks the command's own.
 type worldFlags struct {
 	name  string // of the command, for errors
 	seed  uint64
@@ -42,10 +43,12 @@ func (f *worldFlags) register(c *cobra.Command, n int) {
 	c.Flags().BoolVar(&f.text, "text", false, "for reading, instead of one JSON object per line")
 }
 
+// registerSplit adds --split, where both halves have what the command prints.
 func (f *worldFlags) registerSplit(c *cobra.Command) {
 	c.Flags().StringVar(&f.split, "split", string(world.Train), "train, or held: other names and other phrasings, never in the corpus or the chats")
 }
 
+// which says what the default is.
 func (f *worldFlags) registerTasks(c *cobra.Command, which string) {
 	c.Flags().StringSliceVar(&f.tasks, "task", nil, "tasks, with commas between (default: "+which+")")
 	c.Flags().IntVar(&f.level, "level", 0, "only this difficulty, from 1 (default: all)")
@@ -83,6 +86,8 @@ func (f *worldFlags) check(tasks []world.Task) ([]world.Task, error) {
 
 // write prints values, one JSON object per line or each as show writes it.
 func write[T any](e *env, text bool, list iter.Seq[T], show func(T) string) error {
+	// Buffered: a corpus is many small writes. <, > and & stay as they are, since this is
+	// text to learn from.
 	w := bufio.NewWriter(e.out)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -100,40 +105,56 @@ func write[T any](e *env, text bool, list iter.Seq[T], show func(T) string) erro
 	return w.Flush()
 }
 
+// document is a row of the corpus, as `weft train` reads jsonl.
+type document struct {
+	Text string `json:"text"`
+}
+
+// documents are what the world is learned from: of about size bytes together, and at
+// most n of them, unless that is 0.
+func documents(w *world.World, size, n int) iter.Seq[document] {
+	return func(yield func(document) bool) {
+		count := 0
+		for text := range w.Corpus(size) {
+			if count++; !yield(document{text}) || count == n {
+				return
+			}
+		}
+	}
+}
+
 func (e *env) worldCorpusCmd() *cobra.Command {
 	var seed uint64
-	var size int
+	var size, n int
 	var lines bool
 	c := &cobra.Command{
 		Use:   "corpus",
 		Short: "Print text to pretrain on, the same for the same seed",
 		Long: "Corpus prints documents about the town, with " + corpus.Separator + ` between them, or as jsonl
 with a field "text". Every fact of the town comes again and again, always in
-other words; people, shops and places of the held-out half never do.`,
+other words; people, shops and places of the held-out half never do, so there is
+no --split.`,
 		Args: exactArgs(),
-		RunE: func(*cobra.Command, []string) error {
-			if size < 0 {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case size < 0:
 				return &usageError{fmt.Errorf("world corpus: --bytes is %d, want 0 or more", size)}
+			case n < 0:
+				return &usageError{fmt.Errorf("world corpus: --n is %d, want 0 or more", n)}
+			case n > 0 && !cmd.Flags().Changed("bytes"):
+				size = math.MaxInt // as many bytes as the documents have
 			}
-			type row struct {
-				Text string `json:"text"`
-			}
-			rows := func(yield func(row) bool) {
-				for doc := range world.New(seed).Corpus(size) {
-					if !yield(row{doc}) {
-						return
-					}
-				}
-			}
-			return write(e, !lines, rows, func(r row) string { return r.Text + "\n" + corpus.Separator })
+			return write(e, !lines, documents(world.New(seed), size, n), func(d document) string { return d.Text + "\n" + corpus.Separator })
 		},
 	}
 	c.Flags().Uint64Var(&seed, "seed", 1, "which world")
 	c.Flags().IntVar(&size, "bytes", 100_000, "about how many bytes")
+	c.Flags().IntVar(&n, "n", 0, "how many documents, at most (default: as --bytes says)")
 	c.Flags().BoolVar(&lines, "jsonl", false, `one JSON object with "text" per line`)
 	return c
 }
 
+// worldChatsCmd prints what is trained on, and so has no held half.
 func (e *env) worldChatsCmd() *cobra.Command {
 	var f worldFlags
 	c := &cobra.Command{
@@ -151,6 +172,7 @@ func (e *env) worldChatsCmd() *cobra.Command {
 	return c
 }
 
+// worldQACmd and worldToolsCmd print the items that `weft world score` asks, in its order.
 func (e *env) worldQACmd() *cobra.Command {
 	var f worldFlags
 	c := &cobra.Command{
@@ -214,6 +236,7 @@ func (f *worldFlags) items(tasks []world.Task) iter.Seq[world.Item] {
 	}
 }
 
+// worldPrefsCmd prints pairs with the utility that each reply was made to have.
 func (e *env) worldPrefsCmd() *cobra.Command {
 	var f worldFlags
 	c := &cobra.Command{
@@ -235,6 +258,7 @@ func (e *env) worldPrefsCmd() *cobra.Command {
 	return c
 }
 
+// worldPassagesCmd prints passages alone, with all the facts that they state.
 func (e *env) worldPassagesCmd() *cobra.Command {
 	var f worldFlags
 	c := &cobra.Command{
@@ -260,38 +284,37 @@ func (e *env) worldPassagesCmd() *cobra.Command {
 	return c
 }
 
-// worldSampleCmd is a tour: a few documents, then one item of each task.
+// worldSampleCmd is a tour: a few documents, then items of each task.
 func (e *env) worldSampleCmd() *cobra.Command {
-	f := worldFlags{name: "world sample", n: 1}
+	f := worldFlags{name: "world sample"}
 	c := &cobra.Command{
 		Use:   "sample",
-		Short: "Print a little of everything, for reading",
+		Short: "Print a little of everything: some documents, then items of each task",
 		Args:  exactArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			if e.json {
-				return &usageError{errors.New("world sample: it is for reading and has no --json; try `weft world qa --json`")}
-			}
 			if _, err := f.check(nil); err != nil {
 				return err
 			}
 			w := world.New(f.seed)
-			if err := e.printText(w.About() + "\n"); err != nil {
-				return err
-			}
-			for doc := range w.Corpus(4000) {
-				if err := e.printText(doc + "\n\n"); err != nil {
+			if !e.json {
+				if err := e.printText(w.About() + "\n"); err != nil {
 					return err
 				}
+			}
+			if err := write(e, true, documents(w, 4000, 0), func(d document) string { return d.Text + "\n" }); err != nil {
+				return err
 			}
 			return write(e, true, f.items(world.Tasks()), showItem)
 		},
 	}
 	c.Flags().Uint64Var(&f.seed, "seed", 1, "which world")
+	c.Flags().IntVar(&f.n, "n", 1, "how many items of each task")
 	f.registerSplit(c)
 	return c
 }
 
 // showItem is an item for reading.
+// The label says how a reply is judged; the last message is a right one.
 func showItem(it world.Item) string {
 	label := it.Label.Kind
 	switch {
@@ -303,6 +326,7 @@ func showItem(it world.Item) string {
 	return fmt.Sprintf("[%s, level %d; %s]\n%s", it.ID, it.Level, label, showMessages(it.Messages))
 }
 
+// showMessages is a conversation for reading, a line for each message.
 func showMessages(messages []chat.Message) string {
 	var b strings.Builder
 	for _, m := range messages {
