@@ -372,9 +372,6 @@ func TestStats(t *testing.T) {
 	if s.PromptTokens != 20 || s.Tokens != 5 || s.Rows != 24 || s.Iterations != 7 || s.Wait.Count() != 1 || s.TTFT.Count() != 1 || s.ITL.Count() != 4 {
 		t.Errorf("%+v", s)
 	}
-	if q := s.ITL.Quantile(0.5); !(q > 0 && q <= s.ITL.Bounds[len(s.ITL.Bounds)-1]) {
-		t.Errorf("the median ITL is %v", q)
-	}
 }
 
 // still is a model that computes nothing and allocates nothing.

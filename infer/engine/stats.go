@@ -87,18 +87,6 @@ func (h Histogram) Count() (n uint64) {
 	return n
 }
 
-// Quantile returns an upper bound for the share q (0 to 1) of observations: the
-// end of its bucket.
-func (h Histogram) Quantile(q float64) float64 {
-	rest := q * float64(h.Count())
-	for i, c := range h.Counts {
-		if rest -= float64(c); rest <= 0 && i < len(h.Bounds) {
-			return h.Bounds[i]
-		}
-	}
-	return h.Bounds[len(h.Bounds)-1]
-}
-
 func newStats() Stats {
 	return Stats{Wait: newHistogram(), TTFT: newHistogram(), ITL: newHistogram(), Batch: newRowHistogram()}
 }

@@ -58,11 +58,11 @@ func PlanSplit(docs iter.Seq2[Doc, error], fraction float64) (Split, error) {
 func (s Split) String() string {
 	switch s.Method {
 	case SplitHash:
-		return fmt.Sprintf("validation: about %g %% of the documents, chosen by a hash of their text", 100*s.Fraction)
+		return fmt.Sprintf("held out: about %g %% of the documents, chosen by a hash of their text", 100*s.Fraction)
 	case SplitTail:
-		return fmt.Sprintf("validation: the last %g %% of each of %d document(s), since there are fewer than %d", 100*s.Fraction, s.Docs, manyDocs)
+		return fmt.Sprintf("held out: the last %g %% of each of %d document(s), since there are fewer than %d", 100*s.Fraction, s.Docs, manyDocs)
 	}
-	return "validation: none held out"
+	return "held out: none"
 }
 
 // Train yields what is trained on.

@@ -85,7 +85,7 @@ func (t *Template) Save(dir string) error {
 	return atomicfile.WriteBytes(path, out.Bytes())
 }
 
-// Load finds the template of a model folder: chat_template.jinja or the
+// LoadFS finds the template of a model folder: chat_template.jinja or the
 // chat_template of tokenizer_config.json, which a built-in template is known by
 // (or by our name of it, in tokenizer_config.json). A folder without a chat
 // template (a base model) gives nil and no error.
@@ -93,9 +93,6 @@ func (t *Template) Save(dir string) error {
 // Of several named templates, "default" is for conversations and "tool_use" for
 // those with tools; they stand in tokenizer_config.json as a list or in the
 // folder additional_chat_templates.
-func Load(dir string) (*Template, error) { return LoadFS(mapfile.Dir(dir)) }
-
-// LoadFS is Load for a folder wherever it lies, such as in the binary.
 func LoadFS(dir fs.FS) (*Template, error) {
 	name, s, err := readSource(dir)
 	if err != nil {

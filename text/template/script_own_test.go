@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"weft/chat"
+	"weft/internal/mapfile"
 	"weft/internal/testkit"
 	"weft/text/jinja"
 	"weft/text/tokenizer"
@@ -337,7 +338,7 @@ func TestLoadJinja(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "additional_chat_templates", "tool_use.jinja"), []byte(`{{ tools | length }} tools{% for t in tools %}{{ t.function.name }}{% endfor %}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	tmpl, err := Load(dir)
+	tmpl, err := LoadFS(mapfile.Dir(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,7 +357,7 @@ func TestLoadJinja(t *testing.T) {
 	if err := tmpl.Save(again); err != nil {
 		t.Fatal(err)
 	}
-	back, err := Load(again)
+	back, err := LoadFS(mapfile.Dir(again))
 	if err != nil || back.Hash() != tmpl.Hash() || back.Name() != OfModel || back.BOS() != "<s>" {
 		t.Errorf("saved and loaded: %v, %v", back, err)
 	}

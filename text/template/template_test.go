@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"weft/chat"
+	"weft/internal/mapfile"
 )
 
 // byteTok encodes words byte by byte; markers come behind the bytes.
@@ -371,7 +372,7 @@ func TestSaveAndLoad(t *testing.T) {
 		if err := tmpl.Save(dir); err != nil {
 			t.Fatal(err)
 		}
-		got, err := Load(dir)
+		got, err := LoadFS(mapfile.Dir(dir))
 		if err != nil || got.Name() != name || got.Hash() != tmpl.Hash() {
 			t.Fatalf("loaded %v, %v", got, err)
 		}
@@ -435,7 +436,7 @@ func TestLoadKnowsTemplatesByTheirText(t *testing.T) {
 		"name, known":  {map[string]string{configFile: `{"weft_template": "chatml", "chat_template": ` + chatml + `}`}, "chatml"},
 		"empty string": {map[string]string{configFile: `{"chat_template": ""}`}, ""},
 	} {
-		got, err := Load(folder(t, c.files))
+		got, err := LoadFS(mapfile.Dir(folder(t, c.files)))
 		if err != nil || (got == nil) != (c.want == "") || got != nil && got.Name() != c.want {
 			t.Errorf("%s: got %v, %v, want %q", name, got, err, c.want)
 		}
@@ -455,7 +456,7 @@ func TestLoadErrors(t *testing.T) {
 		"no default":   {`{"chat_template": [{"name": "rag", "template": "x"}]}`, []string{"default"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(folder(t, map[string]string{configFile: c.config}))
+			_, err := LoadFS(mapfile.Dir(folder(t, map[string]string{configFile: c.config})))
 			wantError(t, err, c.parts...)
 		})
 	}
@@ -474,7 +475,7 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, configFile), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		got, err := Load(dir)
+		got, err := LoadFS(mapfile.Dir(dir))
 		if err != nil && got != nil {
 			t.Fatalf("both %v and %v", got, err)
 		}

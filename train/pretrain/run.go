@@ -209,8 +209,11 @@ func (r *run) shards(docs iter.Seq2[corpus.Doc, error]) (err error) {
 	if r.tmpl != nil {
 		o.Begin, o.End = r.tmpl.BOS(), r.tmpl.DocumentEnd()
 	}
-	r.data, err = corpus.Prepare(r.ctx, r.tok, docs, o)
-	return err
+	if r.data, err = corpus.Prepare(r.ctx, r.tok, docs, o); err != nil {
+		return err
+	}
+	r.Observer.Tell(&train.Note{Text: r.data.Split.String()})
+	return nil
 }
 
 // openShards opens the folder of a run's data, or one prepared by hand.

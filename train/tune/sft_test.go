@@ -98,7 +98,7 @@ func TestSFTLearnsTheAnswer(t *testing.T) {
 		func() error { _, err := zoo.Load(o.Out); return err },
 		func() error { _, err := tokenizer.Load(o.Out); return err },
 		func() error {
-			tmpl, err := template.Load(o.Out)
+			tmpl, err := template.LoadFS(os.DirFS(o.Out))
 			if err == nil && tmpl == nil {
 				err = errors.New("no template")
 			}
