@@ -11,6 +11,7 @@ import (
 	"weft/train"
 )
 
+// cardCmd writes a README.md, such as those of the embedded models.
 func (e *env) cardCmd() *cobra.Command {
 	var card eval.Card
 	var scores, out, run string
@@ -68,6 +69,7 @@ func fillCard(card *eval.Card, arg, run, scores string) error {
 		return err
 	}
 	for i := range reports {
+		// By hash, not by name: a card must not carry the scores of other weights.
 		if reports[i].Model.ID == id {
 			card.Scores = &reports[i]
 		}
@@ -87,6 +89,7 @@ func fillCard(card *eval.Card, arg, run, scores string) error {
 	if l.tmpl != nil {
 		card.Template = l.tmpl.Name()
 	}
+	// Quantising makes a copy without its runs; --run names the folder that has them.
 	past, err := ancestry(run)
 	if err != nil {
 		return err
@@ -102,6 +105,7 @@ func fillCard(card *eval.Card, arg, run, scores string) error {
 	return nil
 }
 
+// trainingRun is a run in the words of a card.
 func trainingRun(s *train.State) (eval.TrainingRun, error) {
 	line, err := command(s)
 	r := eval.TrainingRun{Kind: s.Kind, Command: line, DataHash: s.Lineage.Data, Steps: s.Step, Tokens: s.Tokens}

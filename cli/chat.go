@@ -16,6 +16,7 @@ import (
 	"weft/llm/local"
 )
 
+// chatCmd is a conversation in the terminal, a line for a message.
 func (e *env) chatCmd() *cobra.Command {
 	var s samplingFlags
 	var o engineOptions
@@ -47,6 +48,7 @@ With --tools the model may call the tools of a JSON file, a list as in the field
 				ask.Adapter = o.adapter()
 				t := &talk{env: e, model: m, base: l.tmpl == nil, ask: ask, system: system}
 				if t.base {
+					// A base model has no end of turn: without a bound it would fill its context.
 					if t.ask.MaxTokens == 0 {
 						t.ask.MaxTokens = min(baseTokens, eng.Window()/2)
 					}
@@ -98,6 +100,7 @@ const maxLine = 1 << 20
 func (t *talk) loop(ctx context.Context) error {
 	t.reset()
 	lines := bufio.NewScanner(t.env.in)
+	// A pasted line may be long, but not without end.
 	lines.Buffer(nil, maxLine)
 	for {
 		if isTerminal(t.env.out) && !t.env.json {
@@ -116,6 +119,7 @@ func (t *talk) loop(ctx context.Context) error {
 		case "/reset":
 			t.reset()
 		default:
+			// A typo in a command should not be sent to the model.
 			if strings.HasPrefix(line, "/") {
 				fmt.Fprintf(t.env.err, "unknown command %q; there are /reset and /quit\n", line)
 				continue
@@ -135,6 +139,7 @@ func (t *talk) prompt() string {
 	return "> "
 }
 
+// reset begins a conversation, with the system message if there is one.
 func (t *talk) reset() {
 	t.history, t.calls = nil, nil
 	if t.system != "" {
@@ -148,6 +153,7 @@ func (t *talk) reset() {
 func (t *talk) turn(ctx context.Context, line string) error {
 	turn, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// While an answer streams, Ctrl-C is for it; after that for the program again.
 	t.env.interrupt.Store(&cancel)
 	defer t.env.interrupt.Store(nil)
 
@@ -169,6 +175,7 @@ func (t *talk) turn(ctx context.Context, line string) error {
 	var full *chat.ContextError
 	if errors.As(err, &full) {
 		fmt.Fprintf(t.env.err, "%v, or /reset to forget the conversation\n", full)
+		// Back to before the last question, with the calls and results that followed it.
 		for n := len(t.history) - 1; n >= 0; n-- {
 			if t.history[n].Role == chat.User {
 				t.history = t.history[:n]

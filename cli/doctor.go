@@ -15,6 +15,7 @@ import (
 )
 
 // report is what `weft doctor --json` prints. Speeds are measured when asked.
+// Sizes are bytes; 0 where the system does not say.
 type report struct {
 	Build     buildInfo `json:"build"`
 	Cores     int       `json:"cores"`
@@ -53,6 +54,7 @@ func (e *env) examine() report {
 		Features: kernel.Features(), Kernels: kernel.Name(), Disk: diskFree("."),
 		Memory: uint64(sysmem.Total()), Available: uint64(sysmem.Free()),
 	}
+	// A fifth of a second is enough for the clock to settle, and short enough to run often.
 	r.GFLOPS = kernel.Peak(pool, 200*time.Millisecond) / 1e9
 	r.GBPS = kernel.Bandwidth(pool, 300*time.Millisecond) / 1e9
 	r.Advice = r.advise()
@@ -60,6 +62,7 @@ func (e *env) examine() report {
 }
 
 // advise turns the measurements into sentences with the arithmetic in them.
+// A weight, its gradient and AdamW's two moments are 16 bytes in float32.
 func (r *report) advise() []string {
 	var a []string
 	switch r.Kernels {
@@ -89,6 +92,7 @@ func (r *report) advise() []string {
 	return a
 }
 
+// print is the report for people.
 func (r *report) print(e *env) error {
 	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(w, "weft\t%s, %s, %s/%s\n", r.Build.Version, r.Build.Go, r.Build.OS, r.Build.Arch)

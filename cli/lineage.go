@@ -21,6 +21,8 @@ import (
 
 // id is a hash of the files that decide what the model says.
 func (l *loaded) id() (string, error) {
+	// The template is in tokenizer_config.json or a file of its own; cards and metrics
+	// decide nothing.
 	return filesHash(l.files, slices.Concat(weightPatterns, []string{"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}))
 }
 
@@ -39,6 +41,7 @@ func filesHash(files fs.FS, patterns []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Names are part of the hash: two files that changed places are another model.
 	for _, name := range names {
 		one, err := fileHash(files, name)
 		if err != nil {
@@ -95,6 +98,8 @@ func (l lineage) tokens() (n int64) {
 
 // ancestry follows the runs from a model's folder to its parents. A parent
 // counts only if its weights are still those that the child began with.
+// Every run notes its parent's path and the hash of its weights; a parent that was
+// trained on since, or moved away, is missing rather than wrong.
 func ancestry(arg string) (l lineage, err error) {
 	for dir := arg; ; {
 		s, err := train.ReadState(dir)
@@ -114,6 +119,7 @@ func ancestry(arg string) (l lineage, err error) {
 			l.missing = true
 			break
 		}
+		// Paths in a file may say anything.
 		if len(l.runs) > 100 {
 			return l, fmt.Errorf("model %s: the runs it says it comes from go in a circle", arg)
 		}
@@ -127,6 +133,7 @@ func ancestry(arg string) (l lineage, err error) {
 func command(s *train.State) (string, error) {
 	set := map[string]any{}
 	d := json.NewDecoder(strings.NewReader(string(s.Settings)))
+	// Learning rates are printed with the digits they were recorded with.
 	d.UseNumber()
 	if err := d.Decode(&set); err != nil {
 		return "", fmt.Errorf("settings of a %s run: %w", s.Kind, err)
@@ -143,6 +150,7 @@ func command(s *train.State) (string, error) {
 		delete(set, "vocab")
 		delete(set, "template")
 	}
+	// Epochs are a rule for the number of steps, and the steps are known by now.
 	if number(set["steps"]) > 0 {
 		delete(set, "epochs")
 	}
@@ -158,6 +166,8 @@ func command(s *train.State) (string, error) {
 				line = append(line, "--"+f.flag+" "+x)
 			}
 		case json.Number:
+			// Options say "none" with a negative number; the flag for it is 0. Of eval_tokens, -1
+			// means all.
 			if n := number(v); n < 0 && f.setting != "eval_tokens" {
 				line = append(line, "--"+f.flag+" 0")
 			} else if n != 0 {
@@ -168,6 +178,7 @@ func command(s *train.State) (string, error) {
 	return strings.Join(line, " "), nil
 }
 
+// number is a setting as a number; 0 for what is none.
 func number(v any) float64 {
 	n, _ := v.(json.Number)
 	x, _ := strconv.ParseFloat(string(n), 64)
@@ -177,6 +188,7 @@ func number(v any) float64 {
 // settingFlag is the flag of a recorded setting.
 type settingFlag struct{ setting, flag, unit string }
 
+// A test holds the list to the flags: a new setting cannot be forgotten here.
 func settingFlags() []settingFlag {
 	return []settingFlag{
 		{"vocab", "vocab", ""}, {"pattern", "pattern", ""}, {"template", "template", ""},

@@ -11,6 +11,8 @@ import (
 	"weft/model/zoo"
 )
 
+// logitsCmd is for comparing implementations: raw logits of the pass that prefill makes,
+// without sampling, template or BOS.
 func (e *env) logitsCmd() *cobra.Command {
 	var ids string
 	c := &cobra.Command{

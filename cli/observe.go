@@ -12,6 +12,8 @@ import (
 
 // observer shows a training run to a person: what is trained, a bar with the
 // time left, and a line per evaluation.
+// Nothing of it goes to standard output, which is for the result. end must be called
+// before anything else is printed.
 func (e *env) observer() (watch train.Observer, end func()) {
 	var bar *progress
 	finish := func() {
@@ -22,6 +24,8 @@ func (e *env) observer() (watch train.Observer, end func()) {
 	}
 	return func(event any) {
 		switch ev := event.(type) {
+		// A stage comes before training, such as making the tokenizer; the next one's name
+		// ends it.
 		case *train.Stage:
 			if bar == nil || bar.name != ev.Name {
 				finish()
@@ -39,6 +43,7 @@ func (e *env) observer() (watch train.Observer, end func()) {
 			}
 		case *train.Eval:
 			e.say(bar, fmt.Sprintf("step %d: held-out %s", ev.Step, heldOut(ev)))
+		// Notes are for machines too: they say what was cut or left out.
 		case *train.Note:
 			if e.json {
 				fmt.Fprintln(e.err, ev.Text)
@@ -69,6 +74,7 @@ func heldOut(ev *train.Eval) string {
 	return fmt.Sprintf("%.4f bits per byte, %s", ev.BPB, nats)
 }
 
+// describe says what is trained, on what, before the first step.
 func (e *env) describe(s *train.Start) {
 	if e.json {
 		return
@@ -95,6 +101,8 @@ func stepProgress(s *train.Step) (done, total int, note string) {
 }
 
 // trained is what train and tune print with --json.
+// Losses are nats per token; bits per byte are there for pretraining alone. MFU is the
+// share of the FMA peak, 0 to 1.
 type trained struct {
 	Dir          string  `json:"dir"`
 	Params       int64   `json:"params"`
@@ -115,6 +123,7 @@ type trained struct {
 }
 
 // printTrained prints the result of a run.
+// The curve in the terminal is that of all steps, those before a resume too.
 func (e *env) printTrained(r train.Result) error {
 	t := trained{
 		Dir: r.Dir, Params: r.Params, Steps: r.Steps, Tokens: r.Tokens, Seconds: r.Elapsed.Seconds(), ResumedFrom: r.ResumedFrom,

@@ -45,9 +45,11 @@ func (l *loaded) about() server.About {
 func exampleQuestions() (list []string) {
 	const lots, short = 50, 90 // items to choose from; bytes
 	w := world.New(tinySeed)
+	// Of Train: the examples should work, and held-out ones sometimes do not.
 	for _, task := range []world.Task{world.Fact, world.TwoHop, world.Addition, world.WordProblem, world.UnknownPerson, world.Refusal} {
 		for item := range w.Items(task, world.Train, lots) {
 			q := item.Messages[0].Content
+			// One question and its answer, short enough for a button.
 			if len(item.Messages) == 2 && len(q) <= short && !strings.Contains(q, "\n") {
 				list = append(list, q)
 				break
@@ -64,6 +66,7 @@ func readCard(files fs.FS) string {
 		return ""
 	}
 	defer f.Close()
+	// A card that cannot be read is no reason not to serve.
 	text, err := io.ReadAll(io.LimitReader(f, maxCard))
 	if err != nil {
 		return ""
@@ -87,6 +90,7 @@ func (dir pageRuns) List() ([]server.Run, error) {
 			ID: r.ID, Name: r.ID, Kind: r.Kind, State: string(r.State), Step: r.Step, Steps: r.Steps,
 			Started: r.Started.UTC(), Updated: r.Updated.UTC(),
 		}
+		// A run that is damaged is listed with what is wrong, beside those that are not.
 		if r.Damage != nil {
 			run.Damage = r.Damage.Error()
 		}
@@ -115,6 +119,7 @@ func openBrowser(url string) error {
 	default:
 		c = exec.Command("xdg-open", url)
 	}
+	// Started, not waited for: some browsers stay until their window closes.
 	if err := c.Start(); err != nil {
 		return err
 	}

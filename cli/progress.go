@@ -27,6 +27,7 @@ type progress struct {
 // plainEvery is how often a job reports where no bar can be drawn.
 const plainEvery = 5 * time.Second
 
+// The caller ends it, whatever happened: a bar left open garbles what is printed next.
 func (e *env) progress(name string) *progress {
 	p := &progress{w: e.err, name: name, start: time.Now(), silent: e.json}
 	if !e.json && isTerminal(e.err) {
@@ -39,6 +40,7 @@ func (e *env) progress(name string) *progress {
 func (p *progress) set(done, total int, note string) {
 	p.note = note
 	switch {
+	// How much there is may not be known yet.
 	case p.silent || total <= 0:
 	case p.bars != nil:
 		p.draw(done, total)
@@ -48,6 +50,7 @@ func (p *progress) set(done, total int, note string) {
 	}
 }
 
+// draw moves the bar, made on the first call.
 func (p *progress) draw(done, total int) {
 	if p.bar == nil {
 		p.bar = p.bars.AddBar(0, // a total given here could not change, nor the bar end before it
@@ -64,6 +67,7 @@ func (p *progress) draw(done, total int) {
 // end finishes the bar where it stands.
 func (p *progress) end() {
 	if p.bar != nil {
+		// A total below zero means: as much as is done by now.
 		p.bar.SetTotal(-1, true)
 	}
 	if p.bars != nil {
@@ -72,6 +76,7 @@ func (p *progress) end() {
 }
 
 // eta is the time left at the average speed so far.
+// done and total are without what an earlier run did: that says nothing of this speed.
 func eta(start time.Time, done, total int) string {
 	if done <= 0 || done >= total {
 		return ""

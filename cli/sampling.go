@@ -22,6 +22,7 @@ type samplingFlags struct {
 	stop                            []string
 }
 
+// temperature is the command's default; all others are "off".
 func (s *samplingFlags) register(c *cobra.Command, temperature float64) {
 	f := c.Flags()
 	f.Float64Var(&s.temperature, "temperature", temperature, "randomness; 0 always takes the likeliest token")
@@ -48,6 +49,7 @@ func (s *samplingFlags) request(c *cobra.Command) (chat.Request, error) {
 		},
 		MaxTokens: s.maxTokens, Stop: s.stop, Logprobs: -1,
 	}
+	// A seed of 0 is a seed: only that it was given tells.
 	if c.Flags().Changed("seed") {
 		r.Sampling.Seed = &s.seed
 	}
@@ -65,6 +67,7 @@ type completion struct {
 
 // stream writes an answer as it comes and returns it whole. Reasoning stands in
 // front, a tool call has a line of its own.
+// What came before an error is in the result too.
 func stream(w io.Writer, answer iter.Seq2[chat.Delta, error]) (completion, error) {
 	var c completion
 	for d, err := range answer {
@@ -76,6 +79,7 @@ func stream(w io.Writer, answer iter.Seq2[chat.Delta, error]) (completion, error
 			text = "[thinking] " + text
 		}
 		c.Reasoning += d.Reasoning
+		// The answer stands apart from the thoughts in front of it.
 		if d.Text != "" && c.Text == "" && c.Reasoning != "" {
 			text = strings.TrimSuffix(text, d.Text) + "\n\n" + d.Text
 		}
@@ -98,6 +102,7 @@ func stream(w io.Writer, answer iter.Seq2[chat.Delta, error]) (completion, error
 }
 
 // printCompletion streams an answer to standard output, or prints it as JSON.
+// With --json nothing is printed before the end: it is one value.
 func (e *env) printCompletion(answer iter.Seq2[chat.Delta, error]) error {
 	if e.json {
 		c, err := stream(io.Discard, answer)

@@ -25,6 +25,7 @@ import (
 )
 
 // scoring is `weft world score`.
+// It is one run of the command: its flags, and what they resolve to.
 type scoring struct {
 	env    *env
 	engine engineOptions
@@ -115,10 +116,13 @@ func (s *scoring) validate() error {
 	case s.env.json && s.markdown:
 		return wrong("--json and --markdown are two ways to print: give one")
 	}
+	// In eval.Options zero is the default; none is a negative number.
 	if s.eval.Failures == 0 {
 		s.eval.Failures = -1
 	}
+	// Reports of another version of the world, or of another split, do not compare.
 	s.set.Version, s.set.Split = world.Version, world.Split(s.split)
+	// The bars are about what was never trained on.
 	if s.set.Split == world.Held {
 		s.bars = eval.TinyBars()
 	}
@@ -135,6 +139,7 @@ func (s *scoring) validate() error {
 // run scores the models one after the other.
 func (s *scoring) run(ctx context.Context, dirs []string) error {
 	var reports []eval.Report
+	// Each is printed as it comes: with many models the last is far away.
 	for _, dir := range dirs {
 		r, err := s.one(ctx, dir)
 		if err != nil {
@@ -170,6 +175,7 @@ func (s *scoring) run(ctx context.Context, dirs []string) error {
 func (s *scoring) one(ctx context.Context, arg string) (rep eval.Report, err error) {
 	o := s.eval
 	if s.out != "" {
+		// Replies of all models go to one file, told apart by the hash of the model.
 		o.Answers = strings.TrimSuffix(s.out, filepath.Ext(s.out)) + ".answers.jsonl"
 	}
 	past, err := ancestry(arg)
@@ -266,6 +272,7 @@ func (s *scoring) print(r eval.Report) error {
 	return nil
 }
 
+// printComparison holds two reports against each other, task by task.
 func printComparison(w io.Writer, name string, pairs []eval.Comparison) error {
 	fmt.Fprintf(w, "\nagainst %s, the same items (exact McNemar; seen: the smallest difference found 4 times out of 5)\n", name)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
@@ -277,6 +284,7 @@ func printComparison(w io.Writer, name string, pairs []eval.Comparison) error {
 	return t.Flush()
 }
 
+// printFailures shows wrong replies with the conversation in front of them.
 func printFailures(w io.Writer, failures []eval.Failure) {
 	for _, f := range failures {
 		fmt.Fprintf(w, "\n%s (level %d): %s\n", f.Item.ID, f.Item.Level, f.Why)
@@ -297,6 +305,7 @@ func readReports(path string) ([]eval.Report, error) {
 	}
 	defer f.Close()
 	var out []eval.Report
+	// One report per line, one per model.
 	for d := json.NewDecoder(f); ; {
 		var r eval.Report
 		err := d.Decode(&r)

@@ -26,6 +26,7 @@ func applySettings(cmd *cobra.Command) error {
 	if err := fromEnvironment(cmd); err != nil {
 		return err
 	}
+	// A file named by hand must be there; the default one may be missing.
 	path := cmd.Flag("config").Value.String()
 	explicit := path != ""
 	if !explicit {
@@ -48,10 +49,13 @@ func applySettings(cmd *cobra.Command) error {
 	if err := in.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s: a second document begins after a line of ---: want one", path)
 	}
+	// Whoever sets a flag marks it as changed: so the environment, which comes first,
+	// wins over the file, and commands tell a setting from a default.
 	s := settings{path: path, cmd: cmd, root: cmd.Root(), seen: map[string]int{}}
 	return s.top(doc.Content[0])
 }
 
+// settings is one reading of the file, for the command that runs.
 type settings struct {
 	path      string
 	cmd, root *cobra.Command
@@ -67,6 +71,7 @@ func (s *settings) once(name string, key *yaml.Node) error {
 	return nil
 }
 
+// errorf is an error with the file and the line.
 func (s *settings) errorf(n *yaml.Node, format string, args ...any) error {
 	return fmt.Errorf("%s:%d: %s", s.path, n.Line, fmt.Sprintf(format, args...))
 }
@@ -87,6 +92,7 @@ func (s *settings) top(n *yaml.Node) error {
 			}
 			continue
 		}
+		// Names of commands may have spaces: "tok train".
 		c, rest, err := s.root.Find(strings.Fields(key.Value))
 		if err != nil || c == s.root || len(rest) > 0 {
 			return s.errorf(key, "unknown key %q%s", key.Value, didYouMean(key.Value, s.topKeys()))
@@ -130,6 +136,8 @@ func (s *settings) set(f *pflag.Flag, key, val *yaml.Node) error {
 	if val.Kind != yaml.ScalarNode {
 		return s.errorf(val, "%s: want one value", key.Value)
 	}
+	// Settings of other commands are tried on their flags and taken back: that is the
+	// check of their type, by the flag itself.
 	mine := s.cmd.Flags().Lookup(f.Name) == f
 	if f.Changed {
 		return nil
@@ -145,6 +153,7 @@ func (s *settings) set(f *pflag.Flag, key, val *yaml.Node) error {
 	return f.Value.Set(old)
 }
 
+// topKeys are all keys that may stand at the top, for the guess at a typo.
 func (s *settings) topKeys() []string {
 	var names []string
 	s.root.PersistentFlags().VisitAll(func(f *pflag.Flag) {
@@ -171,6 +180,7 @@ func fromEnvironment(cmd *cobra.Command) error {
 		if cmd.Root().PersistentFlags().Lookup(f.Name) == f {
 			parts = parts[:1]
 		}
+		// Global flags have no command in their name: WEFT_THREADS.
 		name := strings.ToUpper(strings.ReplaceAll(strings.Join(append(parts, f.Name), "_"), "-", "_"))
 		val, ok := os.LookupEnv(name)
 		if !ok || f.Changed || err != nil {
@@ -186,6 +196,7 @@ func fromEnvironment(cmd *cobra.Command) error {
 }
 
 // didYouMean offers the nearest known name, if one is near.
+// Two letters off is near; of equally near names the first in the list wins.
 func didYouMean(got string, known []string) string {
 	best, dist := "", 3
 	for _, k := range known {
@@ -200,12 +211,15 @@ func didYouMean(got string, known []string) string {
 }
 
 // editDistance is Levenshtein's.
+// It is in bytes: flags and commands are ASCII.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
+		// row holds the distances of a's beginning to each beginning of b; diag is the one
+		// up and to the left of where we are.
 		diag := row[0]
 		row[0] = i + 1
 		for j := range len(b) {

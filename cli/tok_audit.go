@@ -73,6 +73,8 @@ back exactly from its tokens, or what is lost. Outliers are flagged. PATH is a f
 }
 
 // auditTokenizer measures every language and flags what is out of line.
+// Scripts are sorted by cost like languages, the dearest first; the median is that of
+// languages.
 func auditTokenizer(tok *tokenizer.Tokenizer, languages func(func(corpus.Language, error) bool)) (*audit, error) {
 	a := &audit{Vocab: tok.VocabSize(), Totals: map[string]int{}}
 	scripts := map[string]*auditedText{}
@@ -96,6 +98,7 @@ func auditTokenizer(tok *tokenizer.Tokenizer, languages func(func(corpus.Languag
 		}
 		s.Count++
 		s.Exact = s.Exact && t.Exact
+		// Counts are added and rates computed of the sum: long texts weigh more.
 		s.Measure.Add(t.Measure)
 	}
 	if err := tok.Err(); err != nil {
@@ -137,6 +140,7 @@ const (
 )
 
 // flag names what is out of line.
+// Each flag says how far, so that a reader may draw another line.
 func (t *auditedText) flag(median float64) {
 	add := func(format string, a ...any) { t.Flags = append(t.Flags, fmt.Sprintf(format, a...)) }
 	if !t.Exact {
@@ -185,6 +189,7 @@ func (a *audit) findings(every bool) *findings {
 			flagged.Rows = append(flagged.Rows, row)
 		}
 	}
+	// A table without rows would look like one that failed.
 	if flagged.Rows == nil {
 		flagged.Head, flagged.Note = nil, "No language is flagged."
 	} else if most := 20; len(flagged.Rows) > most && !every {
@@ -195,6 +200,7 @@ func (a *audit) findings(every bool) *findings {
 	return out
 }
 
+// yes is a bool in a table.
 func yes(v bool) string {
 	if v {
 		return "yes"

@@ -109,11 +109,13 @@ docs/TOKENIZERS.md says how each figure is defined.`,
 func readTexts(arg string, only []string) ([]corpus.Language, error) {
 	st, err := os.Stat(arg)
 	if err != nil {
+		// What looks like a path and is not there is a typo, not words to count.
 		if strings.ContainsAny(arg, " \n") || !strings.ContainsAny(arg, "/.\\") {
 			return []corpus.Language{{Key: clipText(arg, 24), Name: clipText(arg, 24), Text: arg}}, nil
 		}
 		return nil, fmt.Errorf("text: %w (words to count need a space, or no dot or slash)", err)
 	}
+	// A collection is a folder, or an archive by its name.
 	low := strings.ToLower(arg)
 	if st.IsDir() || strings.HasSuffix(low, ".tar.gz") || strings.HasSuffix(low, ".tgz") || strings.HasSuffix(low, ".tar") {
 		var all []corpus.Language
@@ -138,6 +140,7 @@ func readTexts(arg string, only []string) ([]corpus.Language, error) {
 }
 
 // compareTokenizers counts every text in every tokenizer.
+// Tokenizers are read one after the other: the largest take hundreds of megabytes.
 func compareTokenizers(texts []corpus.Language, o compareFlags) (*comparison, error) {
 	r := &comparison{Price: o.price, Context: o.context}
 	for _, l := range texts {
@@ -209,6 +212,7 @@ func (r *comparison) findings() *findings {
 	if r.Price > 0 {
 		p.Head = append(p.Head, "cost", "cost/M chars")
 	}
+	// A series of bars for each tokenizer, a group for each text.
 	perChar := make([][]float64, len(names))
 	var labels []string
 	for _, t := range r.Texts {
@@ -240,6 +244,7 @@ func shortNames(names []string) []string {
 	}
 	out := make([]string, len(names))
 	for i, name := range names {
+		// One folder more each time, until no other name ends alike.
 		for n := 1; ; n++ {
 			short := last(name, n)
 			same := 0

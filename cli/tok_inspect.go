@@ -52,6 +52,7 @@ bytes and the merges that make it.`,
 			if err != nil {
 				return err
 			}
+			// What was asked for decides what is looked at; only one of the three is shown.
 			r := &inspection{Tokenizer: path, Hash: tok.Hash()}
 			byName := cmd.Flags().Changed("token")
 			switch {
@@ -101,6 +102,7 @@ func inspectToken(tok *tokenizer.Tokenizer, id int32) (inspectedToken, bool) {
 	return inspectedToken{ID: id, Text: string(t.Bytes), Hex: hex.EncodeToString(t.Bytes), More: t}, ok
 }
 
+// inspectTokens looks at several; ids without a token show as empty.
 func inspectTokens(tok *tokenizer.Tokenizer, ids []int32) []inspectedToken {
 	out := []inspectedToken{}
 	for _, id := range ids {
@@ -147,6 +149,7 @@ func (r *inspection) findings(unreachable bool) *findings {
 func (t *inspectedToken) part() part {
 	p := part{Title: "Token " + strconv.Itoa(int(t.ID)), Words: 2, Head: []string{"", ""}}
 	add := func(name, value string) { p.Rows = append(p.Rows, []string{name, value}) }
+	// The name is how the file spells it, the text what it stands for.
 	add("name", t.More.Name)
 	add("text", strconv.Quote(string(t.More.Bytes)))
 	add("bytes", t.Hex)
@@ -165,6 +168,7 @@ func (t *inspectedToken) part() part {
 // tokenTable lists tokens, with their places where they have any.
 func tokenTable(title string, list []inspectedToken) part {
 	p := part{Title: title, Words: 2, Head: []string{"text", "hex", "id"}}
+	// Trusted text has none: see inspectText.
 	places := len(list) > 0 && list[0].Start != nil
 	if places {
 		p.Head = append(p.Head, "from", "to")
@@ -181,6 +185,7 @@ func tokenTable(title string, list []inspectedToken) part {
 
 // describe shows the steps and the added tokens.
 func describe(d *tokenizer.Description) []part {
+	// Only what there is is said: most vocabularies have no holes.
 	count := fmt.Sprintf("%d ids: %d tokens that text is made of, %d added", d.Vocab, d.Plain, len(d.Added))
 	for _, c := range []struct {
 		n    int

@@ -60,6 +60,8 @@ show a trend at their own scale and nothing else.`,
 		Example: "  weft tok study book.txt --sizes 512,2048,8192 --train-steps 200 --depth 2 --html study.html",
 		Args:    exactArgs("TEXT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// From small to large: the smallest has the fewest updates to begin with, and sets the
+			// bytes that all read.
 			slices.Sort(o.sizes)
 			o.sizes = slices.Compact(o.sizes)
 			if len(o.sizes) == 0 || o.steps < 0 || o.dim <= 0 {
@@ -94,6 +96,7 @@ func (e *env) studySizes(ctx context.Context, path string, o *studyFlags) (*stud
 		all.WriteString(text + "\n")
 	}
 	text := all.String()
+	// The held-out part begins with a line, not inside of a word.
 	cut := len(text) * 9 / 10
 	cut += strings.IndexByte(text[cut:], '\n') + 1
 	r := &study{Kind: o.kind, Train: cut, Held: len(text) - cut, Dim: o.dim, set: o,
@@ -101,6 +104,7 @@ func (e *env) studySizes(ctx context.Context, path string, o *studyFlags) (*stud
 	if r.Held == 0 {
 		return nil, fmt.Errorf("tok study: %s: nothing is left to hold out: want text of several lines", path)
 	}
+	// Models of a study are thrown away; only their figures stay.
 	dir, err := os.MkdirTemp("", "weft-study-")
 	if err != nil {
 		return nil, err
@@ -139,6 +143,7 @@ func (e *env) studySize(ctx context.Context, r *study, dir string, size int, tex
 	if len(r.Rows) > 0 { // fewer tokens for the same bytes
 		row.Steps = max(1, int(float64(r.Rows[0].Steps)*r.Rows[0].BytesPerToken/row.BytesPerToken+0.5))
 	}
+	// The same text for all, divided by the trainer itself.
 	p := pretrain.Options{Docs: corpus.ParseText(text+held, "text"), Out: filepath.Join(dir, fmt.Sprint(size)), Tokenizer: file, Template: "none",
 		Depth: r.set.depth, Dim: r.Dim, SeqLen: r.set.seq, EvalTokens: -1}
 	p.Steps, p.Threads, p.EvalEvery = row.Steps, e.threads, -1

@@ -29,6 +29,7 @@ number of threads.`,
 		Example: "  weft tok train data/ --vocab 32768 --pattern o200k\n  weft tok train data/ --kind unigram --vocab 8000",
 		Args:    exactArgs("PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// Chat markers are made special now: adding them later would change the model's size.
 			t, err := template.Named(tmpl)
 			if err != nil {
 				return err
@@ -46,6 +47,7 @@ number of threads.`,
 			if err != nil {
 				return err
 			}
+			// A small text has too few pairs that come twice: no error, but not what was asked.
 			if tok.VocabSize() < o.VocabSize {
 				slog.Warn("the text holds too few frequent pieces for the size that was asked for", "tokens", tok.VocabSize(), "asked", o.VocabSize)
 			}

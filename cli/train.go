@@ -12,6 +12,8 @@ import (
 	"weft/train/pretrain"
 )
 
+// trainCmd wires train/pretrain. Zero values of its options mean "by rule", so the flags
+// have no other defaults: the rules stand in one place.
 func (e *env) trainCmd() *cobra.Command {
 	var o pretrain.Options
 	c := &cobra.Command{
@@ -29,6 +31,7 @@ kill -9, goes on with the same command and ends at the same weights.`,
 		Args:    exactArgs("PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Data = args[0]
+			// The folder is named for the text, so that two texts do not meet in one.
 			if o.Out == "" {
 				o.Out = filepath.Join("out", strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0])))
 			}
@@ -92,6 +95,7 @@ func loopFlags(c *cobra.Command, o *train.Options) {
 // value as "the default" and a negative number as none.
 type orNone float64
 
+// Set implements pflag.Value.
 func (s *orNone) Set(text string) error {
 	if text == "" { // back to the default
 		*s = 0
@@ -105,6 +109,7 @@ func (s *orNone) Set(text string) error {
 	return err
 }
 
+// String is the text that Set reads; empty is the default.
 func (s *orNone) String() string {
 	if *s == 0 {
 		return ""
@@ -112,4 +117,5 @@ func (s *orNone) String() string {
 	return strconv.FormatFloat(max(0, float64(*s)), 'g', -1, 64)
 }
 
+// Type is what --help shows.
 func (s *orNone) Type() string { return "float" }

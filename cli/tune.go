@@ -10,6 +10,7 @@ import (
 	"weft/train/tune"
 )
 
+// tuneCmd holds the ways to teach a trained model.
 func (e *env) tuneCmd() *cobra.Command {
 	return group("tune", "Teach a trained model: supervised fine-tuning", e.sftCmd())
 }
@@ -32,9 +33,11 @@ is learned.`,
 				if err != nil {
 					return err
 				}
+				// Its matrices may rest in blocks, which have no gradients.
 				if _, ok := l.files.(*zoo.GGUF); ok {
 					return fmt.Errorf("tune: %s is a GGUF, which is for serving: make a folder of it with `weft import %s DIR` and tune that", o.Base, o.Base)
 				}
+				// It has no folder: its files are in the program.
 				if l.embedded {
 					o.BaseFS = l.files
 				}

@@ -5,6 +5,7 @@ import "github.com/spf13/cobra"
 // upModel is the embedded model that `weft up` serves.
 const upModel = "tiny"
 
+// upCmd is serve with a model that is always there, and a browser.
 func (e *env) upCmd() *cobra.Command {
 	var s serving
 	var name string
@@ -26,6 +27,7 @@ from a text given to it, adds, calls tools, and says when it does not know.`,
 			if !cmd.Flags().Changed("open") {
 				s.browse = !e.json && isTerminal(e.out) && hasDesktop()
 			}
+			// Somebody who types "weft up" twice gets a second server and no error.
 			s.nextPort = !cmd.Flags().Changed("addr")
 			return e.serve(cmd.Context(), []string{name}, s)
 		},

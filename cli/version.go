@@ -23,6 +23,8 @@ type buildInfo struct {
 	Static  bool   `json:"static"` // built without cgo: needs no library of the system
 }
 
+// readBuild asks the binary itself, which knows what the go command built it of; nothing
+// is stamped in by the build.
 func readBuild() buildInfo {
 	b := buildInfo{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Kernels: kernel.Name()}
 	info, ok := debug.ReadBuildInfo()

@@ -24,6 +24,7 @@ import (
 // generation_config.json, tokenizer.json and tokenizer_config.json are made of
 // its metadata when they are asked for, the weights are the file itself. It is
 // open for as long as it, or a model that serves from it, is in use.
+// Nothing of it changes after openFile, so it may be used by many goroutines at once.
 type GGUF struct {
 	path  string
 	file  *gguf.File
@@ -47,6 +48,7 @@ func Open(path string) (fs.FS, error) {
 		}
 		return openFile(path)
 	}
+	// Some authors publish both in one folder: then safetensors are taken.
 	for _, name := range []string{safetensors.SingleFile, safetensors.IndexFile} {
 		if _, err := os.Stat(filepath.Join(path, name)); err == nil {
 			return mapfile.Dir(path), nil
@@ -56,6 +58,7 @@ func Open(path string) (fs.FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", path, err)
 	}
+	// The first part of a split file stands for all.
 	found = slices.DeleteFunc(found, gguf.IsLaterPart)
 	switch len(found) {
 	case 0:
@@ -66,6 +69,8 @@ func Open(path string) (fs.FS, error) {
 	return nil, fmt.Errorf("model %s: %w: it holds %q: name the file", path, ErrNoModel, found)
 }
 
+// openFile opens a GGUF as a folder. Metadata is read now, weights and the files made of
+// them when they are asked for; what costs much is made once.
 func openFile(path string) (fs.FS, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
@@ -88,6 +93,7 @@ func openFile(path string) (fs.FS, error) {
 			return t.JSON()
 		}),
 	}
+	// A model that serves holds g through its weights: the mapping must outlive them.
 	runtime.AddCleanup(g, func(f *gguf.File) { f.Close() }, f)
 	return g, nil
 }
@@ -114,6 +120,7 @@ func (g *GGUF) Value(key string) (any, bool) { return g.file.Value(key) }
 // Tokenizer is the vocabulary inside, read once.
 func (g *GGUF) Tokenizer() (*tokenizer.Tokenizer, error) { return g.tok() }
 
+// readTokenizer prefers the whole tokenizer.json, if the file has one.
 func (g *GGUF) readTokenizer() (*tokenizer.Tokenizer, error) {
 	if _, ok := g.text(hfTokenizer); ok {
 		return tokenizer.LoadFS(g)
@@ -148,6 +155,7 @@ func (g *GGUF) tokens() []string {
 
 // ends are the tokens that end a text or a turn.
 func (g *GGUF) ends() (ids []int32) {
+	// End of text, of a turn, and of a message that waits for a tool.
 	for _, key := range []string{"eos", "eot", "eom"} {
 		if id, ok := g.id(key); ok && !slices.Contains(ids, id) {
 			ids = append(ids, id)
@@ -185,6 +193,7 @@ func (g *GGUF) tokenizerConfig() ([]byte, error) {
 				Name     string `json:"name"`
 				Template string `json:"template"`
 			}
+			// Several templates are a list of names and texts, as transformers writes them.
 			c["chat_template"] = []named{{"default", text}, {"tool_use", tools}}
 		}
 	}
@@ -201,6 +210,7 @@ func (g *GGUF) Open(name string) (fs.File, error) {
 	if name == "." {
 		return &entry{name: ".", dir: g}, nil
 	}
+	// Files are made whole in memory: all of them but the weights are small.
 	build, ok := g.files[name]
 	if !ok {
 		err := fs.ErrNotExist
@@ -238,6 +248,7 @@ type entry struct {
 	seen int   // entries that were read
 }
 
+// The methods of fs.File and fs.FileInfo: nobody writes here, and no file has a time.
 func (e *entry) Stat() (fs.FileInfo, error) { return e, nil }
 func (e *entry) Close() error               { return nil }
 func (e *entry) Name() string               { return e.name }
@@ -246,6 +257,7 @@ func (e *entry) ModTime() time.Time         { return time.Time{} }
 func (e *entry) IsDir() bool                { return e.dir != nil }
 func (e *entry) Sys() any                   { return nil }
 
+// Mode is read-only, as the file is.
 func (e *entry) Mode() fs.FileMode {
 	if e.dir != nil {
 		return fs.ModeDir | 0o555
@@ -253,6 +265,7 @@ func (e *entry) Mode() fs.FileMode {
 	return 0o444
 }
 
+// Read is the Reader's, but for the folder, which has none.
 func (e *entry) Read(p []byte) (int, error) {
 	if e.dir != nil {
 		return 0, &fs.PathError{Op: "read", Path: e.dir.path, Err: errors.New("is a folder")}
@@ -260,6 +273,7 @@ func (e *entry) Read(p []byte) (int, error) {
 	return e.Reader.Read(p)
 }
 
+// ReadDir goes on where the last call ended, as fs.ReadDirFile wants it.
 func (e *entry) ReadDir(n int) ([]fs.DirEntry, error) {
 	if e.dir == nil {
 		return nil, &fs.PathError{Op: "readdir", Path: e.name, Err: errors.New("is no folder")}
@@ -289,6 +303,7 @@ func (d dirEntry) Name() string      { return d.name }
 func (d dirEntry) IsDir() bool       { return false }
 func (d dirEntry) Type() fs.FileMode { return 0 }
 
+// Info makes the file, since its size is not known before.
 func (d dirEntry) Info() (fs.FileInfo, error) {
 	f, err := d.dir.Open(d.name)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 )
 
 // arch is a family as GGUF files spell it, or several that are one there.
+// The fields say how the layouts differ, so that no code asks for a family by name.
 type arch struct {
 	name       string   // general.architecture, and what its keys begin with
 	modelTypes []string // config.json model_type: read as the first, with a window as the last
@@ -24,6 +25,7 @@ type arch struct {
 	factors []string // tensors of factors of the rotation that other programs look at
 }
 
+// archs is the one list: what stands here can be read, and written again.
 func archs() []arch {
 	return []arch{
 		{name: "llama", modelTypes: []string{"llama", "mistral"}, paired: true, biases: true, factors: []string{ropeFactors, ropeLong}},
@@ -34,6 +36,7 @@ func archs() []arch {
 	}
 }
 
+// archNamed finds an architecture; ErrFamily lists those that there are.
 func archNamed(name string) (arch, error) {
 	var known []string
 	for _, a := range archs() {
@@ -77,6 +80,8 @@ func (g *GGUF) config() ([]byte, error) {
 	return json.MarshalIndent(c, "", "  ")
 }
 
+// configKeys is config as a map, before it is written: sizes, then windows, then the
+// rotation, each of which may refuse what it cannot say.
 func (g *GGUF) configKeys() (map[string]any, error) {
 	if kind, ok := g.text("general.type"); ok && kind != "model" {
 		return nil, fmt.Errorf("%w: general.type is %q, want a model", ErrNoModel, kind)
@@ -86,6 +91,7 @@ func (g *GGUF) configKeys() (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A file without a head of its own uses the embedding.
 	_, own := g.file.Tensor("output.weight")
 	c := map[string]any{"model_type": a.modelTypes[0], "tie_word_embeddings": !own, "torch_dtype": "float32"}
 	if err := readNumbers(c, a.name, numbers(), g.file.Value); err != nil {
@@ -106,6 +112,7 @@ func (g *GGUF) configKeys() (map[string]any, error) {
 
 // readNumbers adds to a config.json the numbers that metadata has.
 func readNumbers(c map[string]any, arch string, all []number, value func(key string) (any, bool)) (err error) {
+	// All that is wrong is said at once.
 	for _, n := range all {
 		key := arch + "." + n.gguf
 		v, ok := value(key)
@@ -152,6 +159,7 @@ func Describe(head []byte) ([]byte, error) {
 func (g *GGUF) describe(a arch, c map[string]any) {
 	if a.biases {
 		for key, tensor := range map[string]string{"attention_bias": "blk.0.attn_q.bias", "mlp_bias": "blk.0.ffn_gate.bias"} {
+			// The first layer speaks for all; a file that differs lacks a tensor later.
 			_, c[key] = g.file.Tensor(tensor)
 		}
 	}
@@ -184,6 +192,7 @@ func (g *GGUF) windowConfig(a arch, c map[string]any) error {
 		return nil
 	}
 	layers, _ := c["num_hidden_layers"].(int64)
+	// The number of layers is not checked yet: no file may ask for more memory than that.
 	types := make([]string, min(max(0, layers), 1<<16))
 	pattern, said := g.file.Value(a.name + "." + slidingPattern)
 	slides, ok := pattern.([]bool)
@@ -203,6 +212,7 @@ func (g *GGUF) windowConfig(a arch, c map[string]any) error {
 // value is a number of metadata as one of config.json. A list says it once per
 // layer, and is understood if all layers agree.
 func (n number) value(v any) (any, error) {
+	// Families with layers of different sizes write lists, others by habit.
 	if list, ok := v.([]int32); ok && len(list) > 0 && slices.Min(list) == slices.Max(list) {
 		v = list[0]
 	}
@@ -227,6 +237,8 @@ func shortFloat(f float32) json.Number {
 
 // checkKeys accepts keys of the architecture that are read elsewhere or change
 // nothing, others only with the value that is implemented.
+// A key that nobody knows is an error: it could change the arithmetic, and a model that
+// answers slightly wrong is worse than one that does not load.
 func (g *GGUF) checkKeys(a arch, c map[string]any) error {
 	read := append(ropeKeys(), slidingWindow, slidingPattern)
 	for _, n := range numbers() {
@@ -238,6 +250,7 @@ func (g *GGUF) checkKeys(a arch, c map[string]any) error {
 			continue
 		}
 		v, _ := g.file.Value(key)
+		// Compared as text: writers differ in the types of numbers.
 		is := func(want any) bool { return fmt.Sprint(v) == fmt.Sprint(want) }
 		switch short {
 		case "attention.value_length":
@@ -248,10 +261,12 @@ func (g *GGUF) checkKeys(a arch, c map[string]any) error {
 			ok = is(dim)
 		case "expert_count", "expert_used_count", "rope.scaling.yarn_log_multiplier":
 			ok = is(0)
+		// 0 is how some writers say that there is none.
 		case "attention.scale", "residual_scale", "embedding_scale", "logit_scale", "rope.scaling.yarn_ext_factor":
 			ok = is(1) || is(0)
 		case "attention.causal", "use_parallel_residual":
 			ok = is(short == "attention.causal")
+		// These say how the model was made, not what it computes.
 		case "rope.scaling.finetuned", "tensor_data_layout":
 		default:
 			ok = false
@@ -280,12 +295,14 @@ func (g *GGUF) vocab() int {
 
 // metadata is a config.json as keys of GGUF, in a fixed order, and what stands
 // for it in tensors.
+// notes are for people: what is written, but not quite as it was.
 func metadata(config []byte) (a arch, keys []gguf.KV, tensors []gguf.Source, notes []string, err error) {
 	var c map[string]any
 	if err := json.Unmarshal(config, &c); err != nil {
 		return a, nil, nil, nil, err
 	}
 	all := archs()
+	// The file must read back as the same family.
 	i := slices.IndexFunc(all, func(a arch) bool { return slices.Contains(a.modelTypes, fmt.Sprint(c["model_type"])) })
 	if i < 0 {
 		return a, nil, nil, nil, fmt.Errorf("%w %q: GGUF files of it cannot be written", ErrFamily, c["model_type"])
@@ -321,6 +338,8 @@ func metadata(config []byte) (a arch, keys []gguf.KV, tensors []gguf.Source, not
 }
 
 // layerMeta is what a GGUF says of single layers.
+// What the format has no key for, and the architecture does not imply, is an error:
+// better no file than one that means another model.
 func layerMeta(a arch, cfg llama.Config) (keys []gguf.KV, notes []string, err error) {
 	for i, turns := range cfg.NoRopeLayers { // which the architecture alone says
 		if (turns != 0) != ((i+1)%4 != 0) {

@@ -33,6 +33,7 @@ const (
 )
 
 // ropeKeys lists them.
+// rope.scale_linear is the old name of a linear factor.
 func ropeKeys() []string {
 	return []string{ropeWidth, ropeType, ropeFactor, ropeOriginal, ropeAttn, ropeYarnAttn, ropeFast, ropeSlow, "rope.scale_linear"}
 }
@@ -42,6 +43,9 @@ func ropeKeys() []string {
 //	rope.scaling.type linear, yarn      the same type
 //	rope_freqs                          longrope, short and long factors alike, nothing multiplied
 //	rope_factors_long, _short           longrope
+//
+// Both sides are checked: a kind that is not known, or factors beside a kind that has
+// none, are errors.
 func (g *GGUF) ropeConfig(a arch, c map[string]any) error {
 	n, err := g.ropeNumbers(a)
 	if err != nil {
@@ -51,6 +55,7 @@ func (g *GGUF) ropeConfig(a arch, c map[string]any) error {
 	if !known {
 		dim = headDim(c)
 	}
+	// Fewer turning values than a head has: the rest of each head stays as it is.
 	if w, ok := n[ropeWidth]; ok && int64(w) != dim {
 		if w <= 0 || w > float64(dim) {
 			return a.wrong(ropeWidth, w)
@@ -64,6 +69,7 @@ func (g *GGUF) ropeConfig(a arch, c map[string]any) error {
 	factor := max(n[ropeFactor], n["rope.scale_linear"])
 	scaling := map[string]any{"factor": factor}
 	switch {
+	// Files from before there was a type have the factor alone.
 	case kind == "linear" || kind == "" && factor > 1:
 		scaling["rope_type"] = "linear"
 		if attn := n[ropeAttn]; attn != 0 && attn != 1 {
@@ -80,6 +86,7 @@ func (g *GGUF) ropeConfig(a arch, c map[string]any) error {
 				scaling[to] = v
 			}
 		}
+		// llama.cpp multiplies the factor with yarn's own, config.json gives the product.
 		if v := n[ropeAttn]; v > 0 && v != 1 { // of what llama.cpp computes
 			scaling["attention_factor"] = v * llama.YarnScale(factor, 1)
 		}
@@ -125,6 +132,7 @@ func (a arch) wrong(key string, v any) error {
 }
 
 // factorConfig is ropeConfig for factors of each pair, which lie in tensors.
+// The number of factors is checked by the family, as that of any config.json.
 func (g *GGUF) factorConfig(a arch, c map[string]any, kind string, attn float64) error {
 	all, err := g.factors(ropeFactors)
 	long, err2 := g.factors(ropeLong)
@@ -144,6 +152,7 @@ func (g *GGUF) factorConfig(a arch, c map[string]any, kind string, attn float64)
 	case all != nil && long != nil:
 		return fmt.Errorf("tensors %s and %s: %w: the rotation has two lists of factors", ropeFactors, ropeLong, ErrMetadata)
 	case all != nil:
+		// One list for any length: longrope with two that are alike.
 		long, short = all, all
 	case long == nil && short == nil && kind != "longrope" && attn == 1:
 		return nil
@@ -160,12 +169,15 @@ func (g *GGUF) factors(name string) ([]float64, error) {
 	if !ok {
 		return nil, nil
 	}
+	// Half the width of a head is expected, some dozens; a hostile tensor gets no more
+	// memory than this.
 	narrow := make([]float32, min(t.Len(), 1<<16))
 	if err := (ggufWeights{GGUF: g}).decode(t, narrow); err != nil {
 		return nil, err
 	}
 	wide := make([]float64, len(narrow))
 	for i, f := range narrow {
+		// Frequencies are divided by them.
 		if wide[i] = float64(f); !(f > 0) || math.IsInf(wide[i], 0) {
 			return nil, fmt.Errorf("tensor %s: %w: factor %d is %g", name, ErrMetadata, i, f)
 		}
@@ -175,6 +187,7 @@ func (g *GGUF) factors(name string) ([]float64, error) {
 
 // ropeMeta is what a GGUF says of a rotation: keys, tensors of factors, and a
 // note where that is not all.
+// The keys come sorted, so that the same model gives the same bytes.
 func ropeMeta(a arch, cfg llama.Config) (keys []gguf.KV, tensors []gguf.Source, note string, err error) {
 	s, rounded := cfg.RopeScaling, false
 	freqs, scale := cfg.Rotation()
@@ -206,14 +219,18 @@ func ropeMeta(a arch, cfg llama.Config) (keys []gguf.KV, tensors []gguf.Source, 
 				add(key, float32(v))
 			}
 		}
+		// What the reader will compute by itself need not be said.
 		usual := llama.YarnScale(s.Factor, 1)
 		if attn := float32(scale / usual); scale != usual {
 			add(ropeAttn, attn)
+			// As our own reader sees it again: shortest digits, then float64.
 			read, _ := shortFloat(attn).Float64()
 			rounded = read*usual != scale
 		}
 	default:
 		var more []gguf.KV
+		// Other kinds of scaling, such as llama3's, are nothing but factors once they are
+		// computed.
 		if more, tensors, rounded = factorMeta(a, cfg); tensors == nil {
 			return nil, nil, "", cannot("its readers know linear, yarn and " + strings.Join(append(a.factors, "no factors"), ", "))
 		}
