@@ -194,7 +194,8 @@ func (f footprint) alternative(all int64) string {
 			continue
 		}
 		if n, _, err := f.shape.Weights(f.shape.Mixed(m), 1); err == nil && n <= room && n < f.weights {
-			return fmt.Sprintf("in %s it would fit, with %s of weights: weft quantize --type %s, or weft export --gguf FILE --type %s", name, bytes64(n), strings.ToLower(name), strings.ToLower(name))
+			kind := strings.ToLower(name)
+			return fmt.Sprintf("in %s it would fit, with %s of weights: --type %s encodes it while it is read, weft quantize --type %s makes a file of it", name, bytes64(n), kind, kind)
 		}
 	}
 	return fmt.Sprintf("a model with up to %s of weights would", bytes64(room))

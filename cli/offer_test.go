@@ -296,6 +296,25 @@ func TestFootprint(t *testing.T) {
 			t.Errorf("%s: weights take %d bytes, computed before were %d, %v", kind, held, size.weights, err)
 		}
 	}
+	half := filepath.Join(dir, "half")
+	weft(t, "export", name, "--safetensors", half, "--type", "bf16")
+	for _, kind := range []string{"", "f32", "f16", "q8_0", "q4_0"} {
+		var as matrixType
+		if kind != "" {
+			if err := as.Set(kind); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h, err := loadWith(half, reading{as: as})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nn.Freeze(h.model)
+		size, err := footprintOf(h, engineOptions{stored: as})
+		if held := heldBytes(h.model); err != nil || held > size.weights*9/8 || held < size.weights*4/5 {
+			t.Errorf("a folder in 16 bits, as %q: weights take %d bytes, computed before were %d, %v", kind, held, size.weights, err)
+		}
+	}
 	if got := eng.Stats().PageBytes; int64(got) != size.page {
 		t.Errorf("a page takes %d bytes, computed before were %d", got, size.page)
 	}

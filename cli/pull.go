@@ -21,6 +21,7 @@ type pullOptions struct {
 	force, dry bool
 	jobs       int
 	context    int
+	stored     matrixType
 	registry   string
 }
 
@@ -57,7 +58,9 @@ Where there is a choice, it lists the names to type.
 
 Before the first byte it says what the model needs (memory with keys and values,
 disk, tokens per second at the read bandwidth measured now), and refuses what does
-not fit; --force fetches it all the same, --dry-run only prints the plan.
+not fit; --force fetches it all the same, --dry-run only prints the plan. Memory is
+reckoned for the weights as they are served: as the files store them, or encoded in
+another --type when they are read (weft serve --type).
 
 Files travel in several ranges at once and are checked against their sha256. An
 interrupted pull goes on where it was: kill -9 loses the last two seconds.
@@ -90,6 +93,8 @@ nothing is asked of the network.`,
 	f.BoolVar(&o.dry, "dry-run", false, "print what would be fetched and what it needs, fetch nothing")
 	f.IntVar(&o.jobs, "jobs", 4, "ranges of a file that travel at once")
 	f.IntVar(&o.context, "context", 0, "positions to reckon memory for (default: 4096, or what the model was made for if less)")
+	f.Var(&o.stored, "type", "format to reckon memory for, as q4_k_m, if the model will be served with the same --type (default: as the files store it)")
+	completeTypes(c)
 	f.StringVar(&o.registry, "registry", "", "`address` of a mirror of Ollama's registry")
 	return c
 }
@@ -124,7 +129,7 @@ func (e *env) pull(ctx context.Context, name hub.Name, o pullOptions) error {
 	}
 	r := describePull(p)
 	if r.Missing > 0 {
-		if r.Fit, err = e.fitOf(ctx, c, p, o.context); err != nil {
+		if r.Fit, err = e.fitOf(ctx, c, p, o); err != nil {
 			return fmt.Errorf("pull %s: %w", name, err)
 		}
 	}

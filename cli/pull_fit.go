@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weft/compute/kernel"
+	"weft/compute/quant"
 	"weft/infer/plan"
 	"weft/internal/sysmem"
 	"weft/model/hub"
@@ -34,6 +35,8 @@ type fit struct {
 	Speed    float64  `json:"tokens_per_s"`     // at most: every weight is read once a token
 	Problems []string `json:"problems"`         // why it is refused
 	Advice   string   `json:"advice,omitempty"` // what would fit
+
+	shape plan.Shape
 }
 
 const (
@@ -46,14 +49,21 @@ const (
 
 // fitOf reads what describes the model, a few KiB, and measures the machine for
 // a third of a second.
-func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, positions int) (*fit, error) {
+func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, o pullOptions) (*fit, error) {
 	shape, problem, err := shapeOf(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}
 	f := &fit{
-		Family: shape.Family, Weights: p.WeightBytes() * twice(shape, p), Context: positions, Made: shape.Context,
+		Family: shape.Family, Weights: p.WeightBytes() * twice(shape, p), Context: o.context, Made: shape.Context, shape: shape,
 		Memory: sysmem.Limit(), Free: sysmem.Free(), Disk: int64(diskFree(filepath.Dir(p.Path))), Problems: []string{},
+	}
+	read := p.WeightBytes() // by a token
+	if o.stored.Name != "" && shape.Layers > 0 {
+		if f.Weights, err = encodedBytes(shape, o.stored.Mixture); err != nil {
+			return nil, err
+		}
+		read = f.Weights
 	}
 	if f.Context == 0 {
 		f.Context = pullContext
@@ -69,8 +79,8 @@ func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, positions i
 	pool := e.pool()
 	defer pool.Close()
 	f.GBPS = kernel.Bandwidth(pool, 300*time.Millisecond) / 1e9
-	if n := p.WeightBytes(); n > 0 {
-		f.Speed = f.GBPS * 1e9 / float64(n)
+	if read > 0 {
+		f.Speed = f.GBPS * 1e9 / float64(read)
 	}
 	f.judge(p.Variants, problem)
 	return f, nil
@@ -141,10 +151,30 @@ func (f *fit) alternative(variants []hub.Variant) string {
 	switch {
 	case best >= 0:
 		return fmt.Sprintf("of this repository :%s would fit (%s)", variants[best].Select, bytes64(variants[best].Bytes))
+	case f.encoded(room) != "":
+		return f.encoded(room)
 	case room <= 0:
 		return fmt.Sprintf("a smaller --context would fit better: %d positions alone take %s", f.Context, bytes64(f.Cache))
 	}
 	return fmt.Sprintf("weights of up to %s would fit: about %.1f billion parameters in Q4_K_M, %.1f in Q8_0", bytes64(room), float64(room)/0.6/1e9, float64(room)/1.07/1e9)
+}
+
+// encoded names a type that the model would fit in when it is encoded while it is
+// read; "": none, or its shape is not known.
+func (f *fit) encoded(room int64) string {
+	if params, _ := f.shape.Params(); f.shape.Layers == 0 || 8*params < f.Weights { // not what the files hold
+		return ""
+	}
+	for _, name := range []string{"Q8_0", "Q5_K_M", "Q4_K_M"} {
+		mix, err := quant.ParseMixture(name)
+		if err != nil {
+			continue
+		}
+		if n, err := encodedBytes(f.shape, mix); err == nil && n <= room && n < f.Weights {
+			return fmt.Sprintf("with --type %s it would fit (%s of weights): give the same to weft serve, which encodes it while it is read", strings.ToLower(name), bytes64(n))
+		}
+	}
+	return ""
 }
 
 // refusal is the error of a pull that is not carried out.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"weft/infer/plan"
 	"weft/model/hub"
 )
 
@@ -120,6 +121,12 @@ func TestFitJudges(t *testing.T) {
 	small := fit{Weights: 1 << 30, Context: 4096, Cache: 1 << 30, Memory: 8 << 30, Fetch: 1 << 30, Disk: 9 << 30}
 	if small.judge(nil, nil); len(small.Problems) > 0 || small.Advice != "" {
 		t.Errorf("what fits is refused: %+v", small)
+	}
+	bf16 := fit{Weights: 13 << 30, Context: 4096, Memory: 9 << 30, shape: plan.Shape{
+		Layers: 32, Dim: 4096, FFN: 11008, Heads: 32, KVHeads: 32, HeadDim: 128, Vocab: 32000, Context: 4096,
+	}}
+	if bf16.judge(nil, nil); !strings.Contains(bf16.Advice, "with --type q8_0 it would fit (6.9 GiB") {
+		t.Errorf("advice is %q", bf16.Advice)
 	}
 	none := fit{Weights: 99 << 30, Context: 4096, Memory: 8 << 30}
 	if none.judge(nil, nil); !strings.Contains(none.Advice, "weights of up to 8.0 GiB") {
