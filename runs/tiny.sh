@@ -2,8 +2,8 @@
 # Nothing -> the models inside the binary: a world, a tokenizer, and from both
 # tiny and tiny-s, pretrained, tuned, in 8 bits, scored and with their cards.
 #
-#   runs/tiny.sh [OUT]             all of it (default out/tiny); 35M tokens for tiny: about an hour
-#                                  and a half at the 7K tokens/s of two AVX2 cores
+#   runs/tiny.sh [OUT]             all of it (default out/tiny); 44M tokens for tiny: under two
+#                                  hours at the 7K tokens/s of two AVX2 cores
 #   SCALE=1 runs/tiny.sh [OUT]     a rehearsal with 1 % of text and steps, a few minutes
 #   INSTALL=yes|no                 put the models into model/tiny (default: yes at full scale)
 #
@@ -26,7 +26,7 @@ model() { # NAME
   case $1 in
   tiny) # 2.7M weights: the model that people meet
     shape="--depth 5 --dim 192 --heads 6 --kv-heads 2 --ffn 640"
-    base_lr=0.008 base_steps=5000 chat_lr=0.004 chat_steps=3500 ;;
+    base_lr=0.008 base_steps=5000 chat_lr=0.002 chat_steps=6000 ;;
   tiny-s) # 0.52M weights: for tests, and as a draft
     shape="--depth 4 --dim 96 --heads 6 --kv-heads 2 --ffn 192"
     base_lr=0.012 base_steps=1500 chat_lr=0.006 chat_steps=1500 ;;
