@@ -188,19 +188,23 @@ func attend(out, q, lse []float32, blocks []Block, n, pos, kv int, s AttnSpec) {
 		size := a.m * h.Dim
 		a.q, a.acc = mem[:size], mem[size:2*size]
 		clear(a.acc)
-		for r := range a.m {
-			row := a.q[r*h.Dim : (r+1)*h.Dim]
-			copy(row, q[rowStart(first+r, group, kv, h):])
-			if a.kind.coded() {
-				rotate(row)
+		for r, n := 0, 0; r < a.m; r += n { // the heads of a position lie together
+			n = min(group-(first+r)%group, a.m-r)
+			copy(a.q[r*h.Dim:(r+n)*h.Dim], q[rowStart(first+r, group, kv, h):])
+		}
+		if a.kind.coded() {
+			for r := range a.m {
+				rotate(a.q[r*h.Dim : (r+1)*h.Dim])
 			}
 		}
 		a.walk(pos, first)
-		for r := range a.m {
-			at := rowStart(first+r, group, kv, h)
-			copy(out[at:at+h.Dim], a.acc[r*h.Dim:])
-			if lse != nil {
-				lse[at/h.Dim] = a.max[r]*math.Ln2 + float32(math.Log(float64(a.sum[r*laneFloat])))
+		for r, n := 0, 0; r < a.m; r += n {
+			n = min(group-(first+r)%group, a.m-r)
+			copy(out[rowStart(first+r, group, kv, h):], a.acc[r*h.Dim:(r+n)*h.Dim])
+		}
+		if lse != nil {
+			for r := range a.m {
+				lse[rowStart(first+r, group, kv, h)/h.Dim] = a.max[r]*math.Ln2 + float32(math.Log(float64(a.sum[r*laneFloat])))
 			}
 		}
 	}

@@ -20,9 +20,13 @@ func restoreQ8(dst, src []byte, col int) {
 }
 
 func unpackQ8(dst []float32, src []byte, col int) {
-	d := half(src[2*col:])
-	for l := range dst {
-		dst[l] = d * float32(int8(src[32+32*(l/2)+2*col+l%2]))
+	d, q := half(src[2*col:]), src[32+2*col:]
+	for ; len(dst) > 1; dst = dst[2:] { // the last block of a row may be short
+		dst[0], dst[1] = d*float32(int8(q[0])), d*float32(int8(q[1]))
+		q = q[min(32, len(q)):]
+	}
+	if len(dst) > 0 {
+		dst[0] = d * float32(int8(q[0]))
 	}
 }
 

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func dotAVX512(x *float32, y *float32, n int) float32
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F
 TEXT ·dotAVX512(SB), NOSPLIT, $0-28
 	MOVQ   x+0(FP), AX
 	MOVQ   y+8(FP), DX
@@ -63,7 +63,7 @@ done1:
 	VADDPS        X0, X1, X0
 	VPERMILPS     $0xb1, X0, X1
 	VADDPS        X0, X1, X0
-	MOVSS         X0, ret+24(FP)
+	VMOVSS        X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
@@ -238,7 +238,7 @@ done4:
 	RET
 
 // func sumSquaresAVX512(x *float32, n int) float64
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F
 TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-24
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
@@ -264,12 +264,12 @@ done:
 	VADDPD        X0, X1, X0
 	VPERMILPD     $0x01, X0, X1
 	VADDPD        X0, X1, X0
-	MOVSD         X0, ret+16(FP)
+	VMOVSD        X0, ret+16(FP)
 	VZEROUPPER
 	RET
 
 // func rmsNormAVX512(dst *float32, x *float32, gain *float32, n int, eps float32) float32
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F
 TEXT ·rmsNormAVX512(SB), NOSPLIT, $0-44
 	MOVQ       x+8(FP), AX
 	MOVQ       n+24(FP), CX
@@ -328,12 +328,11 @@ done5:
 	VPERMILPS     $0xb1, X1, X2
 	VADDPS        X1, X2, X1
 	VDIVSS        X0, X1, X1
-	MOVSS         eps+32(FP), X0
-	VADDSS        X0, X1, X1
+	VADDSS        eps+32(FP), X1, X1
 	VSQRTSS       X1, X1, X1
 	VMOVSS        lanes_3f800000<>+0(SB), X0
 	VDIVSS        X1, X0, X1
-	MOVSS         X1, ret+40(FP)
+	VMOVSS        X1, ret+40(FP)
 	VBROADCASTSS  X1, Z0
 	MOVQ          dst+0(FP), DX
 	MOVQ          gain+16(FP), BX
@@ -1186,7 +1185,7 @@ done11:
 	RET
 
 // func maximumAVX512(x *float32, n int) float32
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F
 TEXT ·maximumAVX512(SB), NOSPLIT, $0-20
 	MOVQ    x+0(FP), AX
 	MOVQ    n+8(FP), CX
@@ -1228,12 +1227,12 @@ rest:
 	VMAXPS        X0, X1, X0
 	VPERMILPS     $0xb1, X0, X1
 	VMAXPS        X0, X1, X0
-	MOVSS         X0, ret+16(FP)
+	VMOVSS        X0, ret+16(FP)
 	VZEROUPPER
 	RET
 
 // func expSumAVX512(x *float32, n int, shift float32) float32
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-28
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -1410,12 +1409,12 @@ done12:
 	VADDPS        X1, X0, X1
 	VPERMILPS     $0xb1, X1, X0
 	VADDPS        X1, X0, X1
-	MOVSS         X1, ret+24(FP)
+	VMOVSS        X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func expSumToAVX512(dst *float32, x *float32, n int, shift float32) float32
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F
 TEXT ·expSumToAVX512(SB), NOSPLIT, $0-36
 	MOVQ         x+8(FP), AX
 	MOVQ         n+16(FP), CX
@@ -1599,7 +1598,7 @@ done13:
 	VADDPS        X1, X0, X1
 	VPERMILPS     $0xb1, X1, X0
 	VADDPS        X1, X0, X1
-	MOVSS         X1, ret+32(FP)
+	VMOVSS        X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
@@ -1726,7 +1725,7 @@ done14:
 	RET
 
 // func dotAVX2(x *float32, y *float32, n int) float32
-// Requires: AVX, FMA3, SSE
+// Requires: AVX, FMA3
 TEXT ·dotAVX2(SB), NOSPLIT, $0-28
 	MOVQ   x+0(FP), AX
 	MOVQ   y+8(FP), CX
@@ -1781,7 +1780,7 @@ done15:
 	VADDPS       X0, X1, X0
 	VPERMILPS    $0xb1, X0, X1
 	VADDPS       X0, X1, X0
-	MOVSS        X0, ret+24(FP)
+	VMOVSS       X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
@@ -1971,7 +1970,7 @@ done18:
 	RET
 
 // func sumSquaresAVX2(x *float32, n int) float64
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3
 TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-24
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
@@ -2003,12 +2002,12 @@ done:
 	VADDPD       X0, X1, X0
 	VPERMILPD    $0x01, X0, X1
 	VADDPD       X0, X1, X0
-	MOVSD        X0, ret+16(FP)
+	VMOVSD       X0, ret+16(FP)
 	VZEROUPPER
 	RET
 
 // func rmsNormAVX2(dst *float32, x *float32, gain *float32, n int, eps float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·rmsNormAVX2(SB), NOSPLIT, $0-44
 	MOVQ       x+8(FP), AX
 	MOVQ       n+24(FP), CX
@@ -2064,12 +2063,11 @@ done19:
 	VPERMILPS    $0xb1, X1, X2
 	VADDPS       X1, X2, X1
 	VDIVSS       X0, X1, X1
-	MOVSS        eps+32(FP), X0
-	VADDSS       X0, X1, X1
+	VADDSS       eps+32(FP), X1, X1
 	VSQRTSS      X1, X1, X1
 	VMOVSS       lanes_3f800000<>+0(SB), X0
 	VDIVSS       X1, X0, X1
-	MOVSS        X1, ret+40(FP)
+	VMOVSS       X1, ret+40(FP)
 	VBROADCASTSS X1, Y0
 	MOVQ         dst+0(FP), CX
 	MOVQ         gain+16(FP), DX
@@ -2778,7 +2776,7 @@ done25:
 	RET
 
 // func maximumAVX2(x *float32, n int) float32
-// Requires: AVX, SSE
+// Requires: AVX
 TEXT ·maximumAVX2(SB), NOSPLIT, $0-20
 	MOVQ    x+0(FP), AX
 	MOVQ    n+8(FP), CX
@@ -2818,12 +2816,12 @@ rest:
 	VMAXPS       X0, X1, X0
 	VPERMILPS    $0xb1, X0, X1
 	VMAXPS       X0, X1, X0
-	MOVSS        X0, ret+16(FP)
+	VMOVSS       X0, ret+16(FP)
 	VZEROUPPER
 	RET
 
 // func expSumAVX2(x *float32, n int, shift float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-28
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -3010,12 +3008,12 @@ done26:
 	VADDPS       X1, X0, X1
 	VPERMILPS    $0xb1, X1, X0
 	VADDPS       X1, X0, X1
-	MOVSS        X1, ret+24(FP)
+	VMOVSS       X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func expSumToAVX2(dst *float32, x *float32, n int, shift float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·expSumToAVX2(SB), NOSPLIT, $0-36
 	MOVQ         x+8(FP), AX
 	MOVQ         n+16(FP), CX
@@ -3209,7 +3207,7 @@ done27:
 	VADDPS       X1, X0, X1
 	VPERMILPS    $0xb1, X1, X0
 	VADDPS       X1, X0, X1
-	MOVSS        X1, ret+32(FP)
+	VMOVSS       X1, ret+32(FP)
 	VZEROUPPER
 	RET
 

@@ -97,10 +97,26 @@ func softmaxTile(s *isa.ISA) {
 	s.Exp2Consts()
 	s.Bits(uint32(s.L))
 	Label("row")
-	x.row(lo, width, r)
 	vecs := tile / s.L
 	var z []reg.VecVirtual
 	top := s.Vec()
+	if !s.Wide { // scores rest where they are: a row that sees all of them has only their maximum to find
+		begin, end := GP32(), GP32()
+		MOVL(mem(job, tFrom), begin)
+		SUBL(Mem{Base: lo, Index: r, Scale: 4}, begin)
+		JS(LabelRef("part"))
+		MOVL(Mem{Base: width, Index: r, Scale: 4}, end)
+		SUBL(begin, end)
+		CMPL(end, Imm(tile))
+		JL(LabelRef("part"))
+		VMOVUPS(mem(sp, 0), top)
+		for v := 1; v < vecs; v++ {
+			VMAXPS(mem(sp, 4*s.L*v), top, top)
+		}
+		JMP(LabelRef("best"))
+		Label("part")
+	}
+	x.row(lo, width, r)
 	for v := range vecs {
 		m := mem(sp, 4*s.L*v)
 		y := x.load(m, x.mask())
@@ -115,6 +131,7 @@ func softmaxTile(s *isa.ISA) {
 			VMAXPS(y, top, top)
 		}
 	}
+	Label("best")
 	best := s.Max([]reg.VecVirtual{top})
 	VMULSS(c.AsX(), best, best)
 	old := XMM()

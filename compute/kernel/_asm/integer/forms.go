@@ -19,7 +19,7 @@ func (q8) head() int    { return 0 }
 func (q8) masks() []Mem { return nil }
 func (q8) held() int    { return 0 }
 
-func (q8) start(t *tile) { t.zeroSums() }
+func (q8) start(t *tile) { t.fresh = true }
 
 func (q8) multiply(t *tile) {
 	for p := range 16 {
@@ -238,7 +238,7 @@ type q41 struct {
 func (q41) name() string { return "q41rows" }
 func (q41) bytes() int   { return 320 }
 
-func (q41) start(t *tile)      { t.zeroSums() }
+func (q41) start(t *tile)      { t.fresh = true }
 func (f q41) multiply(t *tile) { f.sums(t, 64) }
 
 func (q41) scale(t *tile) {
@@ -297,7 +297,7 @@ type k4 struct {
 func (k4) name() string { return "k4rows" }
 func (k4) bytes() int   { return 288 }
 
-func (k4) start(t *tile)      { t.zeroSums() }
+func (k4) start(t *tile)      { t.fresh = true }
 func (f k4) multiply(t *tile) { f.sums(t, 32) }
 
 func (k4) scale(t *tile) {

@@ -50,7 +50,7 @@ type form interface {
 	head() int    // bytes of that
 	masks() []Mem
 	held() int // vectors that serve more than once while weights are decoded
-	// start sets the sums of a block to zero or to a bias.
+	// start sets the sums of a block to a bias, or says that they are fresh.
 	start(t *tile)
 	// multiply adds up the products of a block, scale adds them to t.c.
 	multiply(t *tile)
@@ -67,6 +67,7 @@ type tile struct {
 	c      [2]reg.Register // rows 0 and 3
 	ldc    reg.Register
 	sum    [][vecs]reg.VecVirtual // of this block, by row
+	fresh  bool                   // the sums are nothing yet: the first products are they
 	v      [vecs]reg.VecVirtual   // weights, then scales
 	a, tmp reg.VecVirtual
 	kept   map[Mem]Op         // constants in registers
@@ -243,6 +244,7 @@ func (t *tile) block() {
 		t.sum[i] = [vecs]reg.VecVirtual{YMM(), YMM()}
 	}
 	t.v, t.a, t.tmp = [vecs]reg.VecVirtual{YMM(), YMM()}, YMM(), YMM()
+	t.fresh = false
 	t.f.start(t)
 	t.f.multiply(t)
 	t.f.scale(t)
@@ -252,14 +254,6 @@ func (t *tile) block() {
 		return
 	}
 	t.both(t.x, t.f.record())
-}
-
-func (t *tile) zeroSums() {
-	for i := range t.sum {
-		for _, s := range t.sum[i] {
-			zero(s)
-		}
-	}
 }
 
 // keepSpread stores v at disp of the spread weights, if those are made.
@@ -276,13 +270,19 @@ func (t *tile) step(disp int, multiply, add func(a, b Op, to reg.VecVirtual)) {
 		VPBROADCASTD(t.X(i, disp), t.a)
 		for v := range vecs {
 			to := t.tmp
-			if v == vecs-1 {
+			switch {
+			case t.fresh:
+				to = t.sum[i][v]
+			case v == vecs-1:
 				to = t.a
 			}
 			multiply(t.a, t.v[v], to)
-			add(to, t.sum[i][v], t.sum[i][v])
+			if !t.fresh {
+				add(to, t.sum[i][v], t.sum[i][v])
+			}
 		}
 	}
+	t.fresh = false
 }
 
 // scaled emits c + sum * v * the activations' scale, into the sums, which
