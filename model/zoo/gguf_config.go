@@ -17,22 +17,19 @@ import (
 type arch struct {
 	name       string   // general.architecture, and what its keys begin with
 	modelTypes []string // config.json model_type: read as the first, with a window as the last
-	// paired says that rows of q and k stand in pairs (2i, 2i+1) of a head where
-	// config.json's layout has halves (i, i+half).
-	paired  bool
-	biases  bool     // config.json says whether there are any, the file by having them
-	windows bool     // each layer has the window or not
-	factors []string // tensors of factors of the rotation that other programs look at
+	biases     bool     // config.json says whether there are any, the file by having them
+	windows    bool     // each layer has the window or not
+	factors    []string // tensors of factors of the rotation that other programs look at
 }
 
 // archs is the one list: what stands here can be read, and written again.
 func archs() []arch {
 	return []arch{
-		{name: "llama", modelTypes: []string{"llama", "mistral"}, paired: true, biases: true, factors: []string{ropeFactors, ropeLong}},
+		{name: "llama", modelTypes: []string{"llama", "mistral"}, biases: true, factors: []string{ropeFactors, ropeLong}},
 		{name: "qwen2", modelTypes: []string{"qwen2"}, windows: true},
 		{name: "qwen3", modelTypes: []string{"qwen3"}, windows: true, biases: true},
 		{name: "phi3", modelTypes: []string{"phi3"}, factors: []string{ropeLong}},
-		{name: "smollm3", modelTypes: []string{"smollm3"}, paired: true, windows: true, biases: true},
+		{name: "smollm3", modelTypes: []string{"smollm3"}, windows: true, biases: true},
 	}
 }
 

@@ -283,7 +283,7 @@ func (s *saver) order(p nn.Named) ([]int32, error) {
 	if rows%(2*heads) != 0 {
 		return nil, fmt.Errorf("%s: %d rows for %d heads", p.GGUF, rows, heads)
 	}
-	stored := pairs(rows, heads)
+	stored := gguf.PairOrder(rows, heads)
 	order := make([]int32, rows)
 	for i, at := range stored {
 		order[at] = int32(i)

@@ -41,7 +41,7 @@ func (g *GGUF) weights() (weights, error) {
 func (a arch) heads(name string, q, kv int) int {
 	parts := strings.Split(name, ".") // blk.N.LEAF.weight or bias
 	switch {
-	case !a.paired || len(parts) != 4 || parts[0] != "blk":
+	case !gguf.Paired(a.name) || len(parts) != 4 || parts[0] != "blk":
 		return 0
 	case parts[2] == "attn_q":
 		return q
@@ -125,18 +125,7 @@ func (w ggufWeights) order(t gguf.Tensor) []int32 {
 	if strings.HasSuffix(t.Name, ".weight") && len(t.Shape) != 2 || rows%(2*heads) != 0 {
 		return nil // of no shape that fill accepts
 	}
-	return pairs(rows, heads)
-}
-
-// pairs lists where each row of a matrix in halves is stored in one of pairs.
-func pairs(rows, heads int) []int32 {
-	dim := rows / heads
-	order := make([]int32, rows)
-	for i := range order {
-		head, j := i/dim*dim, i%dim
-		order[i] = int32(head + 2*(j%(dim/2)) + j/(dim/2))
-	}
-	return order
+	return gguf.PairOrder(rows, heads)
 }
 
 func (w ggufWeights) format(name string) (quant.Format, bool) {
