@@ -9,6 +9,7 @@ import (
 // After flush it is as new.
 type sink interface {
 	push(token string)
+	pause()  // hand on what is held back: more tokens follow, but somebody looks now
 	flush()  // no more tokens come
 	resume() // some text stands in front of the first token
 }
@@ -120,6 +121,7 @@ func each(to func(string) string) decodeStep {
 }
 
 func (m *mapped) push(token string) { m.next.push(m.to(token)) }
+func (m *mapped) pause()            { m.next.pause() }
 func (m *mapped) flush()            { m.next.flush() }
 func (m *mapped) resume()           { m.next.resume() }
 
@@ -134,6 +136,8 @@ func (f *firstly) push(token string) {
 	f.next.push(f.to(token, !f.begun))
 	f.begun = true
 }
+
+func (f *firstly) pause() { f.next.pause() }
 
 func (f *firstly) flush() {
 	f.begun = false
@@ -159,6 +163,8 @@ func (s *spaced) push(token string) {
 	s.next.push(token)
 }
 
+func (s *spaced) pause() { s.next.pause() }
+
 func (s *spaced) flush() {
 	s.first = true
 	s.next.flush()
@@ -176,6 +182,12 @@ type gathered struct {
 }
 
 func (g *gathered) push(token string) { g.text.WriteString(token) }
+
+func (g *gathered) pause() {
+	g.next.push(g.text.String())
+	g.text.Reset()
+	g.next.pause()
+}
 
 func (g *gathered) flush() {
 	g.next.push(g.text.String())
@@ -244,10 +256,21 @@ type lastly struct {
 }
 
 func (l *lastly) push(token string) {
+	l.inside()
+	l.held, l.have = token, true
+}
+
+// inside hands the token on that is held, which is not the last.
+func (l *lastly) inside() {
 	if l.have {
 		l.next.push(strings.ReplaceAll(l.held, l.suffix, " "))
 	}
-	l.held, l.have = token, true
+	l.have = false
+}
+
+func (l *lastly) pause() {
+	l.inside()
+	l.next.pause()
 }
 
 func (l *lastly) flush() {
@@ -295,6 +318,8 @@ func (c *ctc) push(token string) {
 		c.next.push(token)
 	}
 }
+
+func (c *ctc) pause() { c.next.pause() }
 
 func (c *ctc) flush() {
 	c.have = false
@@ -355,6 +380,14 @@ func (s *stripped) push(text string) {
 	if rest != "" {
 		s.next.push(rest)
 	}
+}
+
+func (s *stripped) pause() {
+	if s.held > 0 {
+		s.next.push(strings.Repeat(string(s.cut), s.held))
+		s.held = 0
+	}
+	s.next.pause()
 }
 
 func (s *stripped) flush() {

@@ -170,6 +170,8 @@ func (d *spmSink) push(token string) {
 	d.next.push(strings.ReplaceAll(token, spmSpace, " "))
 }
 
+func (d *spmSink) pause() { d.next.pause() }
+
 func (d *spmSink) flush() {
 	d.begun = false
 	d.next.flush()

@@ -112,6 +112,7 @@ func eachDecoded(at node, lists [][]string, add func(string)) error {
 type collected struct{ strings.Builder }
 
 func (c *collected) push(text string) { c.WriteString(text) }
+func (c *collected) pause()           {}
 func (c *collected) flush()           {}
 func (c *collected) resume()          {}
 

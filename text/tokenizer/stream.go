@@ -84,6 +84,7 @@ func subpart(p []byte) int {
 type textSink struct{ b *strings.Builder }
 
 func (s *textSink) push(text string) { s.b.WriteString(text) }
+func (s *textSink) pause()           {}
 func (s *textSink) flush()           {}
 func (s *textSink) resume()          {}
 
@@ -119,5 +120,6 @@ func (s idSink) push(id int32) {
 	}
 }
 
+func (s idSink) pause()  { s.next.pause() }
 func (s idSink) flush()  { s.next.flush() }
 func (s idSink) resume() { s.next.resume() }

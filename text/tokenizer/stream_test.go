@@ -98,6 +98,28 @@ func TestStreamLeadingSpace(t *testing.T) {
 	}
 }
 
+// TestBytes: what a token stands for in the middle of a text, where decoders treat
+// the first or the last token of a text in another way.
+func TestBytes(t *testing.T) {
+	for _, c := range []struct{ model, decoder, name, want string }{
+		{`"end_of_word_suffix":"</w>",`, `{"type":"BPEDecoder","suffix":"</w>"}`, "ab</w>", "ab "},
+		{"", `null`, "a", " a"},
+		{"", `{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"}`, "▁", " "},
+		{"", `{"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"Strip","content":"a","start":1,"stop":1}]}`, "a", "a"},
+		{"", `{"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"Replace","pattern":{"String":"a"},"content":"o"}]}`, "a", "o"},
+		{"", `{"type":"WordPiece","prefix":"##","cleanup":false}`, "a", " a"},
+	} {
+		tok, err := parse([]byte(`{"model":{"type":"BPE",` + c.model + `"vocab":{"a":0,"b":1,"b</w>":2,"ab</w>":3,"▁":4},"merges":["a b</w>"]},"decoder":` + c.decoder + `}`))
+		if err != nil {
+			t.Fatalf("%s: %v", c.decoder, err)
+		}
+		id, ok := tok.Find(c.name)
+		if got := string(tok.Bytes(id)); !ok || got != c.want {
+			t.Errorf("%s: %s in the middle of a text is %q, want %q", c.decoder, c.name, got, c.want)
+		}
+	}
+}
+
 func ExampleStream() {
 	tok := mustBytes()
 	st := tok.NewStream()

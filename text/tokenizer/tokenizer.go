@@ -169,7 +169,8 @@ func (t *Tokenizer) known(id int32) bool {
 }
 
 // Bytes returns the bytes that one token stands for in the middle of a text, nil
-// for an id that no token has. A SentencePiece token keeps its leading space.
+// for an id that no token has. A SentencePiece token keeps its leading space, and
+// one that ends a word the space behind it.
 func (t *Tokenizer) Bytes(id int32) []byte {
 	if !t.known(id) {
 		return nil
@@ -181,7 +182,7 @@ func (t *Tokenizer) Bytes(id int32) []byte {
 	s := t.newSink(&textSink{&b})
 	s.resume()
 	s.push(id)
-	s.flush()
+	s.pause()
 	return []byte(b.String())
 }
 
