@@ -19,11 +19,12 @@ import (
 // as long as nobody changes weights.
 type Model interface {
 	// Hidden maps token ids, one per row of the pass, to final normalised
-	// hidden states [rows, dim].
+	// hidden states [rows, dim]: where p.Want is set, of those rows alone, which
+	// the pass's spans then describe (op.Pass.Narrow).
 	Hidden(p *op.Pass, ids []int32) *tensor.Tensor
 	// Logits projects hidden rows to vocabulary logits [rows, vocab]. The
-	// caller selects beforehand (op.Pass.Gather) the rows it will sample; for
-	// adapters, which may change the head, the pass's spans then describe those.
+	// caller selects beforehand (op.Pass.Want) the rows it will sample; for
+	// adapters, which may change the head, the pass's spans describe those.
 	Logits(p *op.Pass, hidden *tensor.Tensor) *tensor.Tensor
 	// State says, per layer, what attention keeps between passes.
 	State() []State

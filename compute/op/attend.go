@@ -15,7 +15,8 @@ type attnJob struct{ span, from, n, kv int }
 // and values k, v [rows, KV*Dim]. Without a KV a span sees itself alone; with
 // one, k and v are first stored at their positions, and the queries then see
 // everything stored for their sequence. Both ways run one kernel over the same
-// blocks, so a training and a serving pass agree in every bit.
+// blocks, so a training and a serving pass agree in every bit. After Narrow there
+// are fewer rows of q, those of the spans, than of k and v.
 func (p *Pass) Attend(layer int, q, k, v *tensor.Tensor, spec kernel.AttnSpec) *tensor.Tensor {
 	h := spec.Heads
 	out := p.raw(q.Rows, q.Cols)
@@ -24,7 +25,11 @@ func (p *Pass) Attend(layer int, q, k, v *tensor.Tensor, spec kernel.AttnSpec) *
 		lse = p.Arena.Raw(q.Rows * h.Q)
 	}
 	mark := p.Arena.Mark()
-	p.store(layer, k, v, h)
+	if q.Rows < k.Rows {
+		p.storeWide(layer, k, v, h)
+	} else {
+		p.store(layer, k, v, h)
+	}
 	p.plan(h)
 	p.Pool.Run(len(p.jobs), func(i int) {
 		j := p.jobs[i]
@@ -81,6 +86,18 @@ func (p *Pass) store(layer int, k, v *tensor.Tensor, h kernel.Heads) {
 			}
 		}
 	})
+}
+
+// storeWide stores keys and values of the rows that were there before Narrow, and
+// leaves the blocks of the spans there are now.
+func (p *Pass) storeWide(layer int, k, v *tensor.Tensor, h kernel.Heads) {
+	p.Spans, p.wide = p.wide, p.Spans
+	p.store(layer, k, v, h)
+	p.Spans, p.wide = p.wide, p.Spans
+	p.blocks = p.blocks[:0]
+	for _, s := range p.Spans {
+		p.blocks = append(p.blocks, p.KV.Blocks(layer, s.Seq, s.Pos+s.Len))
+	}
 }
 
 // scratchBlocks gives every span blocks of its own, with any contents.

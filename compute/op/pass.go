@@ -43,7 +43,8 @@ type KV interface {
 // Spans set, runs inference in the caller's goroutine on the Go heap. A pass
 // is used by one goroutine; its operations fork over Pool by themselves.
 type Pass struct {
-	Spans  []Span        // stay as they are until Backward
+	Spans  []Span        // stay as they are until Backward, or until Narrow
+	Want   []int         // rows whose final hidden states will be read, ascending; nil: all. Needs a KV
 	KV     KV            // nil: attention looks inside the span
 	KVType kernel.KVType // without a KV: how keys and values are rounded, as a KV of that type would; excludes Record
 	Record bool          // keep closures for Backward; excludes KV
@@ -51,12 +52,14 @@ type Pass struct {
 	Pool   *par.Pool     // nil: one thread
 	Arena  *tensor.Arena // nil: Go heap
 
-	tape   []func()
-	blocks [][]kernel.Block // scratch of Attend: the blocks of each span
-	own    []kernel.Block   // scratch of Attend without a KV
-	jobs   []attnJob        // scratch of Attend
-	panels rowsJob          // scratch of Rows
-	groups []adapted        // scratch of Adapt
+	tape    []func()
+	wide    []Span           // scratch of Narrow: the spans before it
+	blocks  [][]kernel.Block // scratch of Attend: the blocks of each span
+	own     []kernel.Block   // scratch of Attend without a KV
+	jobs    []attnJob        // scratch of Attend
+	panels  rowsJob          // scratch of Rows
+	stripes stripes          // scratch of Stripe
+	groups  []adapted        // scratch of Adapt
 }
 
 // New returns a zeroed activation, whose gradient is wanted when the pass

@@ -92,8 +92,7 @@ func (e *Engine) dismiss() {
 				e.drafter.cache.Forget(mine)
 			}
 		}
-		clear(e.pass.Spans[:cap(e.pass.Spans)]) // scratch memory must not keep it
-		clear(e.heads[:cap(e.heads)])
+		e.pass.ForgetSpans() // scratch memory must not keep it
 		close(a.gone)
 	}
 }

@@ -120,14 +120,13 @@ func (d *drafter) lay(budget *int) {
 // forward computes the logits of the listed rows.
 func (d *drafter) forward() {
 	d.arena.Reset()
+	if d.pass.Want = nil; len(d.rows) < len(d.ids) {
+		d.pass.Want = d.rows
+	}
 	hidden := d.model.Hidden(&d.pass, d.ids)
-	if len(d.rows) == 0 {
-		return
+	if len(d.rows) > 0 {
+		d.logits = d.model.Logits(&d.pass, hidden)
 	}
-	if len(d.rows) < hidden.Rows {
-		hidden = d.pass.Gather(hidden, d.rows)
-	}
-	d.logits = d.model.Logits(&d.pass, hidden)
 }
 
 // draw guesses one token of live task i.

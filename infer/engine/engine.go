@@ -106,7 +106,6 @@ type Engine struct {
 	arena     tensor.Arena
 	ids       []int32
 	rows      []int
-	heads     []op.Span // which tasks the rows to be sampled are of
 }
 
 // Open starts an engine for m and packs its weights for serving (nn.Freeze). It

@@ -341,15 +341,12 @@ func (e *Engine) preempt() {
 // lay writes ids and spans of some parts into the pass and lists the rows to
 // be sampled.
 func (e *Engine) lay(parts []part) {
-	e.ids, e.rows, e.pass.Spans, e.heads = e.ids[:0], e.rows[:0], e.pass.Spans[:0], e.heads[:0]
+	e.ids, e.rows, e.pass.Spans = e.ids[:0], e.rows[:0], e.pass.Spans[:0]
 	for _, p := range parts {
 		l := p.lane
 		e.pass.Spans = append(e.pass.Spans, op.Span{Seq: l.seq, Row: len(e.ids), Len: p.n + p.guesses, Pos: l.done, Adapter: p.task.req.Adapter.changes()})
 		e.ids = append(e.ids, l.ids[l.done:l.done+p.n]...)
 		e.ids = append(e.ids, p.task.guess.tokens[:p.guesses]...)
-		if p.want {
-			e.heads = append(e.heads, op.Span{Seq: l.seq, Row: len(e.rows), Len: p.rows(), Pos: l.done + p.n - 1, Adapter: p.task.req.Adapter.changes()})
-		}
 		for i := range p.rows() {
 			e.rows = append(e.rows, len(e.ids)-p.rows()+i)
 		}

@@ -130,9 +130,12 @@ func (e *Engine) forward(parts []part) (logits *tensor.Tensor, err error) {
 		}
 	}()
 	e.arena.Reset()
+	if e.pass.Want = nil; len(e.rows) < len(e.ids) && !slices.ContainsFunc(parts, scores) {
+		e.pass.Want = e.rows
+	}
 	hidden := e.model.Hidden(&e.pass, e.ids) // [rows, dim]
 	for i := range parts {
-		if p := &parts[i]; p.task.req.PromptLogprobs {
+		if p := &parts[i]; scores(*p) {
 			e.scorePrompt(p, hidden, e.pass.Spans[i].Row)
 		}
 	}
@@ -140,10 +143,14 @@ func (e *Engine) forward(parts []part) (logits *tensor.Tensor, err error) {
 		return nil, nil
 	}
 	if len(e.rows) < hidden.Rows {
-		hidden = e.pass.Gather(hidden, e.rows)
+		e.pass.Want = e.rows
+		hidden = e.pass.Narrow(hidden)
 	}
-	return e.project(hidden, e.heads), nil
+	return e.model.Logits(&e.pass, hidden), nil
 }
+
+// scores says whether all rows of a part go to the vocabulary.
+func scores(p part) bool { return p.task.req.PromptLogprobs }
 
 // project gives the logits of some hidden rows, which spans describe: an adapter
 // may change the head too.

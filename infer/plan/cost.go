@@ -2,7 +2,9 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"math"
+	"strings"
 
 	"weft/compute/kernel"
 )
@@ -68,15 +70,32 @@ func (s Shape) matrices() (layers, head float64) {
 }
 
 // Prefill is the work of a prompt of n tokens whose last one alone is
-// projected to the vocabulary: 2 FLOPs per weight and token, and attention.
+// projected to the vocabulary: 2 FLOPs per weight and token, and attention. In
+// the last layer the others need keys and values only.
 func (s Shape) Prefill(n int) float64 {
 	layers, head := s.matrices()
-	return layers*float64(n) + head + s.pairsOf(n)
+	return layers*float64(n) - s.spared()*float64(n-1) + head + s.pairsOf(n)
 }
 
-// pairsOf is the part of a prompt's work that is done by pairs of positions.
+// pairsOf is the part of a prompt's work that is done by pairs of positions. The
+// last layer has one query, in a window where all layers have one.
 func (s Shape) pairsOf(n int) float64 {
-	return s.perPair() * (float64(s.Layers-s.Sliding)*pairs(n, 0) + float64(s.Sliding)*pairs(n, s.Window))
+	window := 0
+	if s.Sliding == s.Layers {
+		window = s.Window
+	}
+	return s.perPair() * (float64(s.Layers-s.Sliding)*pairs(n, 0) + float64(s.Sliding)*pairs(n, s.Window) - pairs(n-1, window))
+}
+
+// spared are the FLOPs of the last layer's products that make no keys or values.
+func (s Shape) spared() (work float64) {
+	for _, t := range s.Tensors() {
+		name, last := strings.CutPrefix(t.Name, fmt.Sprintf("blk.%d.", s.Layers-1))
+		if last && !strings.HasPrefix(name, "attn_k") && !strings.HasPrefix(name, "attn_v") && !strings.HasPrefix(name, "attn_qkv") {
+			work += 2 * float64(t.Rows) * float64(t.Cols) * float64(t.Used)
+		}
+	}
+	return work
 }
 
 // Decode is the work of one token that sees n positions, itself counted.

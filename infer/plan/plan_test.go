@@ -201,7 +201,7 @@ func TestPlan(t *testing.T) {
 		t.Errorf("prefill is bound by %s, decode by %s in %d lines, want arithmetic, memory, 1", r.Prefill.Bound, r.Steps[0].Floor.Bound, len(r.Steps))
 	}
 	near(t, "the ridge", r.Ridge, 295, 0.01)
-	near(t, "attention's share of a prompt of 512", r.Pairs, 80*4*64*128*512*513/2/r.Prefill.FLOPs, 1e-9)
+	near(t, "attention's share of a prompt of 512", r.Pairs, 4*64*128*(79*512*513/2+512)/r.Prefill.FLOPs, 1e-9)
 	if r.Reach != 0 {
 		t.Errorf("without windows text reaches %d positions, want no bound", r.Reach)
 	}

@@ -43,6 +43,12 @@ type layer struct {
 	spec kernel.AttnSpec
 }
 
+// cols are the columns of queries, and of keys or values.
+func (l *layer) cols() (q, kv int) {
+	n := l.spec.Heads
+	return n.Q * n.Dim, n.KV * n.Dim
+}
+
 // Block is one layer. Leaves that a family has not are nil.
 type Block struct {
 	AttnNorm *nn.RMSNorm `hf:"input_layernorm" gguf:"attn_norm"`
@@ -137,29 +143,74 @@ func (m *Llama) Hidden(p *op.Pass, ids []int32) *tensor.Tensor {
 	for i := range m.Blocks {
 		h = p.Checkpoint(h, func(h *tensor.Tensor) *tensor.Tensor { return m.block(p, i, h) })
 	}
-	return m.Norm.Apply(p, h)
+	return m.Norm.Apply(p, p.Narrow(h)) // the last block has done so, if there is one
 }
 
-// block is h + Attn(Norm(h)), then h + FFN(Norm(h)).
+// block is h + Attn(Norm(h)), then h + FFN(Norm(h)). In the last one, rows that
+// nobody wants need keys and values only.
 func (m *Llama) block(p *op.Pass, i int, h *tensor.Tensor) *tensor.Tensor {
-	b, l := &m.Blocks[i], &m.layers[i]
-	q, k, v := b.qkv(p, b.AttnNorm.Apply(p, h), l.spec.Heads)
-	q = p.RoPE(b.QNorm.Apply(p, q), l.rope) // [tokens, heads*headDim]
-	k = p.RoPE(b.KNorm.Apply(p, k), l.rope) // [tokens, kvHeads*headDim]
-	h = p.Add(h, b.O.Apply(p, p.Attend(i, q, k, v, l.spec)))
-	gate, up := b.gateUp(p, b.FFNNorm.Apply(p, h))
-	return p.Add(h, b.Down.Apply(p, p.SwiGLU(gate, up)))
+	b := &m.Blocks[i]
+	var q, k, v *tensor.Tensor // [tokens, heads*headDim], twice [tokens, kvHeads*headDim]
+	if p.Want != nil && i == len(m.Blocks)-1 {
+		k, v = m.kv(p, i, h)
+		h = p.Narrow(h)
+		q = m.q(p, i, h)
+	} else {
+		q, k, v = m.qkv(p, i, h)
+	}
+	return p.Stripe(m.width(), []int{h.Cols}, func(p *op.Pass, ys, xs []*tensor.Tensor) {
+		h := p.Add(xs[0], b.O.Apply(p, xs[1]))
+		gate, up := b.gateUp(p, b.FFNNorm.Apply(p, h))
+		ys[0] = p.Add(h, b.Down.Apply(p, p.SwiGLU(gate, up)))
+	}, h, p.Attend(i, q, k, v, m.layers[i].spec))[0]
 }
 
-// qkv are queries, keys and values of x, from three matrices or from one.
-func (b *Block) qkv(p *op.Pass, x *tensor.Tensor, n kernel.Heads) (q, k, v *tensor.Tensor) {
-	if b.QKV == nil {
-		var y [3]*tensor.Tensor
-		nn.ApplyAll(p, y[:], x, b.Q, b.K, b.V)
-		return y[0], y[1], y[2]
+// width is about how many values of a row are under way between two attentions.
+func (m *Llama) width() int {
+	return 4*m.HiddenSize + 2*m.IntermediateSize + (m.NumAttentionHeads+2*m.NumKeyValueHeads)*m.HeadDim
+}
+
+// qkv are queries, keys and values of block i, from three matrices or from one.
+func (m *Llama) qkv(p *op.Pass, i int, h *tensor.Tensor) (q, k, v *tensor.Tensor) {
+	b, l := &m.Blocks[i], &m.layers[i]
+	qs, ks := l.cols()
+	y := p.Stripe(m.width(), []int{qs, ks, ks}, func(p *op.Pass, ys, xs []*tensor.Tensor) {
+		x := b.AttnNorm.Apply(p, xs[0])
+		if b.QKV == nil {
+			nn.ApplyAll(p, ys, x, b.Q, b.K, b.V)
+		} else {
+			all := b.QKV.Apply(p, x)
+			ys[0], ys[1], ys[2] = p.Columns(all, 0, qs), p.Columns(all, qs, ks), p.Columns(all, qs+ks, ks)
+		}
+		ys[0] = p.RoPE(b.QNorm.Apply(p, ys[0]), l.rope)
+		ys[1] = p.RoPE(b.KNorm.Apply(p, ys[1]), l.rope)
+	}, h)
+	return y[0], y[1], y[2]
+}
+
+// kv are keys and values alone, in the bits of qkv.
+func (m *Llama) kv(p *op.Pass, i int, h *tensor.Tensor) (k, v *tensor.Tensor) {
+	b, l := &m.Blocks[i], &m.layers[i]
+	if b.QKV != nil {
+		_, k, v = m.qkv(p, i, h)
+		return k, v
 	}
-	all, qs, ks := b.QKV.Apply(p, x), n.Q*n.Dim, n.KV*n.Dim
-	return p.Columns(all, 0, qs), p.Columns(all, qs, ks), p.Columns(all, qs+ks, ks)
+	_, ks := l.cols()
+	y := p.Stripe(m.width(), []int{ks, ks}, func(p *op.Pass, ys, xs []*tensor.Tensor) {
+		nn.ApplyAll(p, ys, b.AttnNorm.Apply(p, xs[0]), b.K, b.V)
+		ys[0] = p.RoPE(b.KNorm.Apply(p, ys[0]), l.rope)
+	}, h)
+	return y[0], y[1]
+}
+
+// q are queries alone, in the bits of qkv.
+func (m *Llama) q(p *op.Pass, i int, h *tensor.Tensor) *tensor.Tensor {
+	b, l := &m.Blocks[i], &m.layers[i]
+	if b.QKV != nil {
+		q, _, _ := m.qkv(p, i, h)
+		return q
+	}
+	return p.RoPE(b.QNorm.Apply(p, b.Q.Apply(p, b.AttnNorm.Apply(p, h))), l.rope)
 }
 
 // gateUp are both inputs of SwiGLU, from two matrices or from one.

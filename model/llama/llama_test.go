@@ -162,7 +162,8 @@ func TestTrainServe(t *testing.T) {
 }
 
 // serve prefills and decodes ids in chunks, beside a second sequence that
-// decodes one token with each chunk.
+// decodes one token with each chunk. Every other pass says that its rows are not
+// wanted.
 func serve(m *llama.Llama, kv op.KV, pool *par.Pool, ids []int32, chunk int) []float32 {
 	var got []float32
 	arena := &tensor.Arena{}
@@ -173,12 +174,18 @@ func serve(m *llama.Llama, kv op.KV, pool *par.Pool, ids []int32, chunk int) []f
 			{Seq: 1, Row: 0, Len: 1, Pos: step},
 			{Seq: 0, Row: 1, Len: n, Pos: at},
 		}}
-		h := m.Hidden(p, append([]int32{5}, ids[at:at+n]...))
 		rows := make([]int, n)
 		for i := range rows {
 			rows[i] = i + 1
 		}
-		got = append(got, m.Logits(p, p.Gather(h, rows)).Data...)
+		if step%2 == 0 {
+			p.Want = rows
+		}
+		h := m.Hidden(p, append([]int32{5}, ids[at:at+n]...))
+		if step%2 != 0 {
+			h = p.Gather(h, rows)
+		}
+		got = append(got, m.Logits(p, h).Data...)
 	}
 	return got
 }
