@@ -97,6 +97,7 @@ const baseTokens = 200
 // maxLine bounds one message, in bytes.
 const maxLine = 1 << 20
 
+// loop reads lines until the input ends or /quit.
 func (t *talk) loop(ctx context.Context) error {
 	t.reset()
 	lines := bufio.NewScanner(t.env.in)

@@ -30,6 +30,7 @@ type report struct {
 	Advice    []string  `json:"advice"`
 }
 
+// doctorCmd measures anew each time: figures of another day belong to another load.
 func (e *env) doctorCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",

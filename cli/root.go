@@ -65,6 +65,7 @@ func Main(args []string) int {
 	return e.main(ctx, args)
 }
 
+// main runs one command line; errors go to standard error, with the code that Main names.
 func (e *env) main(ctx context.Context, args []string) int {
 	root := e.root()
 	root.SetArgs(args)
@@ -214,6 +215,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	return &usageError{fmt.Errorf("unknown command %q for %q%s; see %s --help", args[0], cmd.CommandPath(), didYouMean(args[0], names), cmd.CommandPath())}
 }
 
+// help is what a command without a job of its own does.
 func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // atLeastArgs wants one argument or more.

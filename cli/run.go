@@ -8,6 +8,7 @@ import (
 	"weft/llm/local"
 )
 
+// runCmd is one completion, for scripts and for a first look at a model.
 func (e *env) runCmd() *cobra.Command {
 	var s samplingFlags
 	var o engineOptions
@@ -27,6 +28,7 @@ With --chat the prompt is one user message, rendered by the model's template.`,
 			}
 			r.Prompt, r.Echo, r.Adapter = args[1], echo, o.adapter()
 			if asChat {
+				// A request holds a prompt or messages, never both.
 				r.Prompt, r.Messages = "", []chat.Message{{Role: chat.User, Content: args[1]}}
 			}
 			return e.withModel(args[0], o, func(_ *loaded, m *local.Model, _ *engine.Engine) error {

@@ -44,6 +44,7 @@ type scoring struct {
 	before *eval.Report // to compare with; nil: none
 }
 
+// scoreCmd wires package eval to models of this program.
 func (e *env) scoreCmd() *cobra.Command {
 	s := &scoring{env: e}
 	c := &cobra.Command{

@@ -34,6 +34,7 @@ type templateFlags struct {
 const templateArg = `MODEL is a model folder, a .gguf file, a .jinja file (with --tokenizer) or a model
 inside this program.`
 
+// register adds the flags, and completes models.
 func (o *templateFlags) register(c *cobra.Command) {
 	c.ValidArgsFunction = modelArg
 	c.Flags().StringVar(&o.tokenizer, "tokenizer", "", "`file` or model with the tokenizer (default: the model's own)")

@@ -40,6 +40,7 @@ type auditedText struct {
 	Flags         []string          `json:"flags,omitempty"`
 }
 
+// tokAuditCmd looks at one tokenizer over many languages.
 func (e *env) tokAuditCmd() *cobra.Command {
 	var path, page string
 	var every bool

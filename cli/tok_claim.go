@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// tokClaimCmd names placeholders. Saving over the old file is allowed: ids stay, and the
+// file is replaced whole.
 func (e *env) tokClaimCmd() *cobra.Command {
 	var path, out, reserved string
 	c := &cobra.Command{

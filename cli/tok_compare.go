@@ -62,6 +62,7 @@ type compareFlags struct {
 	page             string
 }
 
+// tokCompareCmd holds tokenizers beside each other; the first is what others relate to.
 func (e *env) tokCompareCmd() *cobra.Command {
 	var o compareFlags
 	c := &cobra.Command{

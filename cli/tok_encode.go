@@ -12,6 +12,7 @@ import (
 	"weft/text/tokenizer"
 )
 
+// tokEncodeCmd prints ids, the one thing that all tools agree on.
 func (e *env) tokEncodeCmd() *cobra.Command {
 	var path, patch string
 	var lines, pieces bool

@@ -36,6 +36,8 @@ type expandFlags struct {
 	n, least            int
 }
 
+// tokExpandCmd wires the two halves of a bigger vocabulary: the tokenizer, and the rows of
+// the embedding that it needs.
 func (e *env) tokExpandCmd() *cobra.Command {
 	var o expandFlags
 	c := &cobra.Command{
@@ -74,6 +76,7 @@ are worse at first.`,
 	return c
 }
 
+// expand writes the folder only when all else has gone well, the weights last.
 func (e *env) expand(ctx context.Context, arg string, o expandFlags) (r expanded, err error) {
 	l, err := loadWith(arg, reading{wide: true}) // to be saved
 	if err != nil {
@@ -90,10 +93,12 @@ func (e *env) expand(ctx context.Context, arg string, o expandFlags) (r expanded
 	if err != nil {
 		return r, err
 	}
+	// The model may have more rows than the tokenizer has tokens: those are used first.
 	big, err := m.Resized(max(m.VocabSize, tok.VocabSize()), func(id int32) []int32 {
 		if int(id) < l.tok.VocabSize() || int(id) >= tok.VocabSize() {
 			return nil
 		}
+		// The pieces that spelled it so far; of old ids nil, so that their rows stay.
 		return l.tok.Encode(string(tok.Bytes(id)))
 	})
 	if err != nil {
@@ -107,6 +112,7 @@ func (e *env) expand(ctx context.Context, arg string, o expandFlags) (r expanded
 			return r, err
 		}
 	}
+	// Config, template and the like; tokenizer and weights are written anew behind them.
 	if err := copyFiles(l.files, o.out); err != nil {
 		return r, err
 	}
@@ -160,6 +166,7 @@ func (e *env) measureExpanded(ctx context.Context, r *expanded, then, now *loade
 	return nil
 }
 
+// printExpanded says what changed, and with --val what it cost.
 func (e *env) printExpanded(r expanded) error {
 	if e.json {
 		return json.NewEncoder(e.out).Encode(r)

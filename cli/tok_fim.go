@@ -14,6 +14,7 @@ func oneOf(c *cobra.Command, flag string, values ...string) {
 	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// tokFIMCmd shows what a model that fills gaps is given, or is taught.
 func (e *env) tokFIMCmd() *cobra.Command {
 	var path, order, prefix, middle, suffix string
 	var markers []string
@@ -39,6 +40,7 @@ gap between two random places of it, as training does; --seed chooses others.`,
 			if err != nil {
 				return fmt.Errorf("%w (see --markers, and `weft tok claim` for names)", err)
 			}
+			// A share of documents in SPM order: none, or all.
 			write, spm := fim.PSM, -1.0
 			switch order {
 			case "psm":
@@ -59,6 +61,7 @@ gap between two random places of it, as training does; --seed chooses others.`,
 				if err != nil {
 					return err
 				}
+				// Rate 1: this document gets a gap, whatever chance says.
 				ids = fim.Document(doc, 0, tokenizer.FIMOptions{Rate: 1, SPM: spm, Seed: seed})
 			}
 			return e.printTokens(tok, ids, pieces)

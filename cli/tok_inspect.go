@@ -34,6 +34,7 @@ type inspectedToken struct {
 	More  tokenizer.Token `json:"token"`
 }
 
+// tokInspectCmd takes a tokenizer apart.
 func (e *env) tokInspectCmd() *cobra.Command {
 	var path, page, name string
 	var id, longest int

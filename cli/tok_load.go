@@ -17,6 +17,7 @@ import (
 // loadTokenizer reads a tokenizer from any kind of file, by what the file holds,
 // or that of a model, or makes the one that needs none.
 func loadTokenizer(arg string) (*tokenizer.Tokenizer, error) {
+	// A name inside the program wins over a file of that name, which is ./tiny.
 	if slices.Contains(tiny.Names(), arg) {
 		l, err := findModel(arg)
 		if err != nil {
@@ -58,6 +59,7 @@ func ggufTokenizer(path string) (*tokenizer.Tokenizer, error) {
 	return nil, err
 }
 
+// tokenizerFlag is the flag of every command that works with one tokenizer.
 func tokenizerFlag(c *cobra.Command, path *string) {
 	c.Flags().StringVar(path, "tokenizer", "tokenizer.json", "`file` of a tokenizer (tokenizer.json, SentencePiece .model, GGUF, tiktoken ranks, tekken.json, vocab.json or vocab.txt), or a folder or model that holds one; byt5 is the one of plain bytes")
 	_ = c.RegisterFlagCompletionFunc("tokenizer", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

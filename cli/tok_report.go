@@ -183,6 +183,7 @@ func lineChart(title string, x []float64, series []string, values [][]float64) t
 			lo, hi = min(lo, y), max(hi, y)
 		}
 	}
+	// One value, or all alike: a band around it, so that the line lies in the middle.
 	if hi <= lo {
 		lo, hi = lo-1, hi+1
 	}
@@ -190,6 +191,7 @@ func lineChart(title string, x []float64, series []string, values [][]float64) t
 	if last <= first {
 		last = first + 1
 	}
+	// px and py place a value on the drawing; y grows downwards there.
 	px := func(v float64) float64 { return left + (math.Log(v)-first)/(last-first)*(wide-left-40) }
 	py := func(v float64) float64 { return top + 10 + (hi-v)/(hi-lo)*(tall-30) }
 	var b strings.Builder
@@ -223,6 +225,7 @@ func legend(b *strings.Builder, x, y int, series []string) {
 	}
 }
 
+// escape makes a text safe inside of HTML and SVG.
 func escape(s string) string { return template.HTMLEscapeString(s) }
 
 // clipText shortens a label.

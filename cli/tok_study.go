@@ -47,6 +47,7 @@ type studyFlags struct {
 	steps, depth, dim, seq int
 }
 
+// tokStudyCmd answers how large a vocabulary should be, at the scale of the text given.
 func (e *env) tokStudyCmd() *cobra.Command {
 	var o studyFlags
 	c := &cobra.Command{

@@ -16,6 +16,7 @@ import (
 	"weft/text/tokenizer"
 )
 
+// tokTrainCmd wires tokenizer.Train; its zero values mean the defaults that help names.
 func (e *env) tokTrainCmd() *cobra.Command {
 	var o tokenizer.TrainOptions
 	var out, tmpl string

@@ -22,6 +22,7 @@ type truncateFlags struct {
 	tokenizer.TruncateOptions
 }
 
+// tokTruncateCmd cuts by tokens and never in silence.
 func (e *env) tokTruncateCmd() *cobra.Command {
 	var o truncateFlags
 	c := &cobra.Command{

@@ -42,6 +42,7 @@ type tourLine struct {
 	Output  string `json:"output"`
 }
 
+// tourCmd is the tour; --quick is for tests, and for people in a hurry.
 func (e *env) tourCmd() *cobra.Command {
 	t := tour{env: e}
 	var list bool

@@ -15,6 +15,7 @@ func (e *env) tuneCmd() *cobra.Command {
 	return group("tune", "Teach a trained model: supervised fine-tuning", e.sftCmd())
 }
 
+// sftCmd wires train/tune; the template decides which tokens are learned.
 func (e *env) sftCmd() *cobra.Command {
 	var o tune.SFTOptions
 	c := &cobra.Command{

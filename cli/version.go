@@ -47,6 +47,7 @@ func readBuild() buildInfo {
 	return b
 }
 
+// versionCmd is what a bug report should begin with.
 func (e *env) versionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",

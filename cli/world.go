@@ -123,6 +123,7 @@ func documents(w *world.World, size, n int) iter.Seq[document] {
 	}
 }
 
+// worldCorpusCmd prints the corpus as it is made: any size takes the same memory.
 func (e *env) worldCorpusCmd() *cobra.Command {
 	var seed uint64
 	var size, n int
@@ -193,6 +194,7 @@ func (e *env) worldQACmd() *cobra.Command {
 	return c
 }
 
+// worldToolsCmd prints items with the tools that they offer, as a request has them.
 func (e *env) worldToolsCmd() *cobra.Command {
 	var f worldFlags
 	c := &cobra.Command{

@@ -32,6 +32,7 @@ const (
 // at is what every node embeds to know its line.
 type at int // line
 
+// pos is the line that the node begins on.
 func (a at) pos() int { return int(a) }
 
 // access says what a name is used for.
@@ -46,27 +47,27 @@ const (
 // Expressions, and targets of assignment, which are read as expressions. Slots and
 // refs are filled in by the binder; the parser leaves them empty.
 type (
-	constExpr struct {
+	constExpr struct { // a literal, and text outside of tags
 		at
 		v value
 	}
-	nameExpr struct {
+	nameExpr struct { // a variable, read or set
 		at
 		name   string
 		access access
-		ref    ref
+		ref    ref // by the binder
 	}
 	nsExpr struct { // ns.attr as a target of set
 		at
 		name, attr string
 		ref        ref
 	}
-	listExpr struct {
+	listExpr struct { // [a, b] or (a, b)
 		at
 		items []expr
 		tuple bool
 	}
-	dictExpr struct {
+	dictExpr struct { // {a: b}, in the order of the source
 		at
 		keys, vals []expr
 	}
@@ -88,7 +89,7 @@ type (
 		op string
 		x  expr
 	}
-	binExpr struct {
+	binExpr struct { // + - * / // % **
 		at
 		op          string
 		left, right expr
@@ -103,12 +104,12 @@ type (
 		ops   []string
 		rest  []expr
 	}
-	attrExpr struct {
+	attrExpr struct { // x.name: an attribute first, then an item
 		at
 		x    expr
 		name string
 	}
-	itemExpr struct {
+	itemExpr struct { // x[key]: an item first, then an attribute
 		at
 		x, key expr
 	}
@@ -117,13 +118,13 @@ type (
 		x              expr
 		from, to, step expr
 	}
-	callExpr struct {
+	callExpr struct { // fn(args)
 		at
 		fn    expr
 		args  argList
 		block *macroExpr // the body of a call block, given as caller
 	}
-	filterExpr struct {
+	filterExpr struct { // x|name(args)
 		at
 		x    expr
 		name string
@@ -160,20 +161,20 @@ type (
 	}
 	forStmt struct {
 		at
-		target, testTarget   expr
+		target, testTarget   expr // the same names; the condition sets its own variables
 		iter, test           expr // test may be nil
 		body, otherwise      []stmt
 		recursive            bool
 		fn                   *scopeFunc // of a recursive loop
-		testFn               *scopeFunc
-		scope, other, filter *scope
-		loop                 int // slot of the variable loop, or -1
+		testFn               *scopeFunc // of the condition
+		scope, other, filter *scope     // of the body, the else part and the condition
+		loop                 int        // slot of the variable loop, or -1
 	}
-	setStmt struct {
+	setStmt struct { // target = value
 		at
 		target, value expr
 	}
-	setBlockStmt struct {
+	setBlockStmt struct { // the target becomes what the body writes
 		at
 		target expr
 		filter expr // on what the body wrote; may be nil
@@ -181,14 +182,14 @@ type (
 		body   []stmt
 		scope  *scope
 	}
-	filterStmt struct {
+	filterStmt struct { // writes what the filter makes of the body
 		at
 		filter expr
-		slot   int
+		slot   int // where the filter finds what the body wrote
 		body   []stmt
 		scope  *scope
 	}
-	withStmt struct {
+	withStmt struct { // variables for the body alone
 		at
 		targets, values []expr
 		body            []stmt
@@ -203,12 +204,12 @@ type (
 		body  []stmt
 		scope *scope
 	}
-	macroStmt struct {
+	macroStmt struct { // sets target to the macro
 		at
 		target *nameExpr
 		macro  *macroExpr
 	}
-	callStmt struct {
+	callStmt struct { // calls a macro that gets the body as caller
 		at
 		call *callExpr
 	}
@@ -241,6 +242,7 @@ func eachExpr(list []expr, fn func(node)) {
 	}
 }
 
+// eachStmt visits a body.
 func eachStmt(list []stmt, fn func(node)) {
 	for _, s := range list {
 		fn(s)
@@ -262,6 +264,8 @@ func (e *nameExpr) each(fn func(node))     {}
 func (e *nsExpr) each(fn func(node))       {}
 func (e *capturedExpr) each(fn func(node)) {}
 func (e *listExpr) each(fn func(node))     { eachExpr(e.items, fn) }
+
+// each visits a key before its value.
 func (e *dictExpr) each(fn func(node)) {
 	for i := range e.keys {
 		fn(e.keys[i])
@@ -308,6 +312,8 @@ func (s *forStmt) each(fn func(node)) {
 	eachExpr([]expr{s.test}, fn)
 }
 func (s *setStmt) each(fn func(node)) { fn(s.target); fn(s.value) }
+
+// each visits the target first: what the body reads is another variable.
 func (s *setBlockStmt) each(fn func(node)) {
 	fn(s.target)
 	eachExpr([]expr{s.filter}, fn)
@@ -324,8 +330,10 @@ func (s *withStmt) each(fn func(node)) {
 func (s *generationStmt) each(fn func(node)) { s.body.each(fn) }
 func (s *scopeStmt) each(fn func(node))      { eachStmt(s.body, fn) }
 func (s *macroStmt) each(fn func(node))      { s.macro.each(fn) }
-func (s *callStmt) each(fn func(node))       { fn(s.call); s.call.block.each(fn) }
-func (s *flowStmt) each(fn func(node))       {}
+
+// each visits the call, then the body that it hands over.
+func (s *callStmt) each(fn func(node)) { fn(s.call); s.call.block.each(fn) }
+func (s *flowStmt) each(fn func(node)) {}
 func (e *macroExpr) each(fn func(node)) {
 	for _, p := range e.params {
 		fn(p)

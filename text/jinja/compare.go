@@ -31,6 +31,7 @@ func (m *machine) equal(a, b value) bool {
 	case *undefined:
 		_, ok := b.(*undefined)
 		return ok
+	// Two ranges are equal if they give the same numbers, however they were written.
 	case span:
 		y, ok := b.(span)
 		return ok && x.n == y.n && (x.n == 0 || x.start == y.start && (x.n == 1 || x.step == y.step))

@@ -21,6 +21,7 @@ type Error struct {
 	Err  error  // ErrLimit, ErrUnsafe or nil
 }
 
+// Error names the line.
 func (e *Error) Error() string { return fmt.Sprintf("template line %d: %s", e.Line, e.Msg) }
 
 // Unwrap gives the sentinel, if there is one.
@@ -32,6 +33,7 @@ type RaisedError struct {
 	Msg  string
 }
 
+// Error is the template's own words: they are meant for whoever wrote the conversation.
 func (e *RaisedError) Error() string { return e.Msg }
 
 // Limits of the source; Python's own recursion limit is of the same order.

@@ -5,6 +5,7 @@ package jinja
 // expression may lie on lines of their own.
 func (e *constExpr) eval(m *machine, f *frame) value { return e.v }
 
+// eval gives what the block wrote, which its statement has put into the slot.
 func (e *capturedExpr) eval(m *machine, f *frame) value { return f.slots[e.v] }
 
 // eval of a name that is unset gives undefined, which fails later, where it is used:
@@ -19,6 +20,7 @@ func (e *nameExpr) eval(m *machine, f *frame) value {
 // eval is never reached: an nsExpr is only a target.
 func (e *nsExpr) eval(m *machine, f *frame) value { return none{} }
 
+// eval makes a new list each time: nothing can change one, but its items may differ.
 func (e *listExpr) eval(m *machine, f *frame) value {
 	m.spend(16 * len(e.items))
 	return &list{items: m.evalAll(e.items, f), tuple: e.tuple}
@@ -77,6 +79,7 @@ func (e *logicExpr) eval(m *machine, f *frame) value {
 	return e.right.eval(m, f)
 }
 
+// eval is always a bool, unlike and, or.
 func (e *notExpr) eval(m *machine, f *frame) value { return !truth(e.x.eval(m, f)) }
 
 // eval of a sign makes an int of a bool, as Python does.
@@ -228,6 +231,7 @@ func (e *compareExpr) eval(m *machine, f *frame) value {
 	return true
 }
 
+// eval never fails for a name that is not there: it gives undefined.
 func (e *attrExpr) eval(m *machine, f *frame) value {
 	m.step()
 	x := e.x.eval(m, f)
@@ -235,6 +239,7 @@ func (e *attrExpr) eval(m *machine, f *frame) value {
 	return m.attr(x, e.name)
 }
 
+// eval computes the key even if x has no items.
 func (e *itemExpr) eval(m *machine, f *frame) value {
 	m.step()
 	x := e.x.eval(m, f)
@@ -257,6 +262,7 @@ func (e *sliceExpr) eval(m *machine, f *frame) value {
 	return m.slice(x, bounds[0], bounds[1], bounds[2])
 }
 
+// eval of a filter, and of a test, which is the same thing with other words.
 func (e *filterExpr) eval(m *machine, f *frame) value { return e.apply("filter", m, f) }
 
 func (e *testExpr) eval(m *machine, f *frame) value { return (*filterExpr)(e).apply("test", m, f) }

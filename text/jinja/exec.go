@@ -128,6 +128,7 @@ func (s *withStmt) exec(m *machine, f *frame) flow {
 	return how
 }
 
+// exec does nothing but open a scope: nothing is ever escaped.
 func (s *scopeStmt) exec(m *machine, f *frame) flow {
 	s.scope.enter(m, f)
 	how := m.run(s.body, f)
@@ -141,11 +142,13 @@ func (s *generationStmt) exec(m *machine, f *frame) flow {
 	return next
 }
 
+// exec sets the name; the macro remembers the frame around it.
 func (s *macroStmt) exec(m *machine, f *frame) flow {
 	*f.at(s.target.ref) = &macro{s.macro, f}
 	return next
 }
 
+// exec writes what the macro returned.
 func (s *callStmt) exec(m *machine, f *frame) flow {
 	v := s.call.eval(m, f)
 	m.write(m.str(v))

@@ -8,6 +8,7 @@ import (
 )
 
 // numberFilters are the filters about numbers.
+// A default is what the filter gives for what is no number, not what it begins with.
 func numberFilters() map[string]*filter {
 	return map[string]*filter{
 		"abs": apply("", func(m *machine, v value, a []value) value {
@@ -16,6 +17,7 @@ func numberFilters() map[string]*filter {
 				m.defined(v)
 				m.fail("abs: want a number, got %s", typeName(v))
 			}
+			// abs keeps the type: of an int it is an int, of any size.
 			if f, ok := n.(float64); ok {
 				return math.Abs(f)
 			}
@@ -98,6 +100,7 @@ func filterRound(m *machine, v value, a []value) value {
 	if a[1] != nil {
 		method = m.str(a[1]).s
 	}
+	// True rounds to 1, as Python's True is one.
 	n, ok := number(v)
 	if !ok {
 		m.defined(v)

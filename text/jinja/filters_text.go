@@ -22,6 +22,7 @@ func textFilters() map[string]*filter {
 		return soft("", func(m *machine, t *str, a []value) value { return derived(fn(t.s), t).like(t) })
 	}
 	escape := apply("", func(m *machine, v value, a []value) value { return escapeHTML(m.soft(v)) })
+	// A call fails; a template that only mentions it in a branch not taken runs.
 	unsupported := func(name string) *filter {
 		return applyRaw(func(m *machine, v value, a *args) value {
 			m.fail("filter %s is not supported in chat templates", name)
@@ -68,6 +69,7 @@ func textFilters() map[string]*filter {
 func filterTitle(s string) string {
 	var b strings.Builder
 	for s != "" {
+		// Breaks are copied, then one word is changed.
 		n := strings.IndexFunc(s, func(r rune) bool { return !isTitleBreak(r) })
 		if n < 0 {
 			n = len(s)
@@ -102,6 +104,7 @@ func filterReplace(m *machine, v value, a []value) value {
 // filterIndent is indent: all lines but the first, and none that is empty.
 func filterIndent(m *machine, v value, a []value) value {
 	t := m.text("indent", v)
+	// The width may be the blanks themselves.
 	in, ok := a[0].(*str)
 	if !ok {
 		n := max(m.int("indent", a[0], 4), 0)
@@ -140,6 +143,7 @@ func filterTruncate(m *machine, v value, a []value) value {
 	if a[2] != nil {
 		end = m.text("truncate", a[2])
 	}
+	// Lengths first: a list that is short enough comes back as it is, as in Jinja.
 	n, ok := m.len(v)
 	keep := length - end.chars()
 	switch {
@@ -166,6 +170,7 @@ func wordCount(m *machine, t *str, a []value) value {
 	n := int64(0)
 	in := false
 	for _, r := range t.s {
+		// What \w+ of Python's re finds.
 		word := r == '_' || unicode.IsLetter(r) || isNumeric(r)
 		if word && !in {
 			n++
@@ -188,6 +193,7 @@ func stripTags(t *str) *str {
 			break
 		}
 		start := pos + i
+		// A comment ends with -->, whatever stands in it.
 		skip, end := 1, ">"
 		if strings.HasPrefix(s[start:], "<!--") {
 			skip, end = 4, "-->"

@@ -9,16 +9,19 @@ const maxRange = 100_000
 func globals() map[string]*function {
 	table := map[string]*function{}
 	def := func(name, spec string, call func(m *machine, a []value) value) {
+		// Arguments are put in order before call sees them; see bind.
 		s := signature(spec)
 		table[name] = &function{name, func(m *machine, a *args) value { return call(m, m.bind(name, s, a)) }}
 	}
 	def("range", "/ start stop? step?", makeRange)
 	// transformers adds raise_exception and strftime_now to Jinja's globals.
 	def("raise_exception", "message", func(m *machine, a []value) value {
+		// Not fail: who renders shows these words to the author of the conversation.
 		panic(&RaisedError{m.line, m.str(a[0]).s})
 	})
 	def("strftime_now", "format", func(m *machine, a []value) value {
 		t := m.text("strftime_now", a[0])
+		// The format may come out of vars, and then so does the result.
 		return derived(m.strftime(t.s, m.opt.Now()), t)
 	})
 	// A joiner says nothing the first time it is called, and sep from then on.
@@ -27,6 +30,7 @@ func globals() map[string]*function {
 		if a[0] != nil {
 			sep = a[0]
 		}
+		// State of this joiner, in its closure; the table itself never changes.
 		used := false
 		return &function{"joiner", func(m *machine, a *args) value {
 			if used {
@@ -36,6 +40,7 @@ func globals() map[string]*function {
 			return author("")
 		}}
 	})
+	// These take any keywords, so they see their arguments as they came.
 	table["dict"] = &function{"dict", func(m *machine, a *args) value { return m.makeDict("dict", a) }}
 	table["namespace"] = &function{"namespace", func(m *machine, a *args) value {
 		ns := &namespace{m.makeDict("namespace", a)}
@@ -62,6 +67,7 @@ func globals() map[string]*function {
 // makeRange is range.
 // With one argument it is the end. The count is computed without going through it.
 func makeRange(m *machine, a []value) value {
+	// Bounds beyond 2^40 are cut to that, which the limit below refuses anyway.
 	arg := func(v value) int64 {
 		if v == nil {
 			m.fail("range: argument is missing")
@@ -69,6 +75,7 @@ func makeRange(m *machine, a []value) value {
 		return int64(m.int("range", v, 0))
 	}
 	s := span{stop: arg(a[0]), step: 1}
+	// With two arguments the first is the start.
 	if a[1] != nil {
 		s.start, s.stop = s.stop, arg(a[1])
 	}
@@ -78,6 +85,7 @@ func makeRange(m *machine, a []value) value {
 		}
 	}
 	switch {
+	// Rounded up: the last step may go past the end.
 	case s.step > 0 && s.stop > s.start:
 		s.n = (s.stop-s.start-1)/s.step + 1
 	case s.step < 0 && s.stop < s.start:
@@ -115,9 +123,11 @@ func (m *machine) makeDict(name string, a *args) *dict {
 	if len(a.pos) > 1 {
 		m.fail("%s: got %d arguments, want at most 1", name, len(a.pos))
 	}
+	// A key that comes twice keeps its first place and its last value.
 	d := newDict(len(a.keys))
 	if len(a.pos) == 1 {
 		if from, ok := a.pos[0].(*dict); ok {
+			// Copying is paid for, or a loop could double a dict without end.
 			m.spend(64 * len(from.keys))
 			for i, k := range from.keys {
 				m.put(d, k, from.vals[i])

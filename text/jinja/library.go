@@ -47,8 +47,10 @@ func apply(spec string, call func(m *machine, v value, a []value) value) *filter
 	return &filter{sig: signature(spec), call: call}
 }
 
+// applyRaw makes a filter that reads its arguments itself.
 func applyRaw(raw func(m *machine, v value, a *args) value) *filter {
 	return &filter{sig: signature("*"), raw: raw}
 }
 
+// sortedKeys gives a Go map an order.
 func sortedKeys(x map[string]any) []string { return slices.Sorted(maps.Keys(x)) }

@@ -6,18 +6,19 @@ type loop struct {
 	index         int // from 0
 	depth         int // from 0
 	again         func(v value) *str
-	m             *machine
-	over          value // what is looped over; nil if its length is unknown
-	it            func() (value, bool)
-	length        int // -1: not counted yet
+	m             *machine             // of the rendering, to count by
+	over          value                // what is looped over; nil if its length is unknown
+	it            func() (value, bool) // the items behind the one peeked at
+	length        int                  // -1: not counted yet
 	peeked        bool
-	after         value // the item peeked at; nil at the end
-	before, now   value
-	lastChanged   []value
-	changedBefore bool
+	after         value   // the item peeked at; nil at the end
+	before, now   value   // the item of the last turn and of this one
+	lastChanged   []value // arguments of loop.changed the last time
+	changedBefore bool    // there was a last time
 }
 
 // start begins a loop, in a recursive one with depth and again set before.
+// it gives the items, over has them all at once, or is nil.
 func (l *loop) start(m *machine, over value, it func() (value, bool)) {
 	l.m, l.over, l.it, l.index, l.length = m, over, it, -1, -1
 }
@@ -28,6 +29,7 @@ func (l *loop) next() (value, bool) {
 	if !ok {
 		return nil, false
 	}
+	// The item peeked at is taken; the next peek asks for another.
 	l.peeked, l.after = false, nil
 	l.index++
 	l.before, l.now = l.now, v
@@ -53,6 +55,7 @@ func (l *loop) len() int {
 		// Lists know their length; only a generator has to be read to its end.
 		return n
 	}
+	// Kept, so that the loop goes on over them.
 	var rest []value
 	for {
 		v, ok := l.it()
@@ -62,6 +65,7 @@ func (l *loop) len() int {
 		l.m.step()
 		rest = append(rest, v)
 	}
+	// Those gone by, this one, the one peeked at, and the rest.
 	l.length = len(rest) + l.index + 1
 	if l.after != nil {
 		l.length++
@@ -92,6 +96,7 @@ func (l *loop) attr(name string) value {
 		return int64(l.len())
 	case "first":
 		return l.index == 0
+	// The end shows only when one looks: of a generator that takes its next item.
 	case "last":
 		_, more := l.peek()
 		return !more
@@ -127,6 +132,7 @@ func (l *loop) cycle(m *machine, a *args) value {
 }
 
 // changed reports whether the arguments differ from those of the last call.
+// The first call is a change.
 func (l *loop) changed(m *machine, a *args) value {
 	a.noKeywords(m, "changed")
 	same := l.changedBefore && len(l.lastChanged) == len(a.pos)

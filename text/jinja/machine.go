@@ -83,6 +83,7 @@ func (m *machine) enter() {
 	}
 }
 
+// leave is the end of enter: defer it.
 func (m *machine) leave() { m.depth-- }
 
 // write adds to the output.

@@ -17,6 +17,7 @@ type parser struct {
 	ends   [][]string // what would close the open blocks
 }
 
+// cur is the token to be read, line its line, look the one behind it.
 func (p *parser) cur() token  { return p.tokens[p.pos] }
 func (p *parser) line() int   { return p.tokens[p.pos].line }
 func (p *parser) look() token { return p.tokens[min(p.pos+1, len(p.tokens)-1)] }
@@ -34,6 +35,7 @@ func (p *parser) advance() token {
 // fail ends the parsing with an error about the current line.
 func (p *parser) fail(format string, args ...any) { p.failAt(p.line(), format, args...) }
 
+// failAt is fail about another line, such as that where a construct began.
 func (p *parser) failAt(line int, format string, args ...any) {
 	panic(&Error{Line: line, Msg: fmt.Sprintf(format, args...)})
 }
@@ -53,6 +55,7 @@ func (p *parser) isOp(op string) bool {
 	return t.kind == tokOp && t.text == op
 }
 
+// Names and keywords are one kind of token: for may be a variable where no tag begins.
 func (p *parser) isName(names ...string) bool {
 	t := p.cur()
 	return t.kind == tokName && slices.Contains(names, t.text)

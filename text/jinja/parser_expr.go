@@ -90,6 +90,7 @@ func (p *parser) or() expr {
 	return e
 }
 
+// and reads a chain of and.
 func (p *parser) and() expr {
 	line := p.line()
 	e := p.not()
@@ -169,6 +170,7 @@ func (p *parser) concat() expr {
 	return c
 }
 
+// product reads *, /, // and %.
 func (p *parser) product() expr { return p.binary(p.power, "*", "/", "//", "%") }
 
 // power groups from the left, unlike in Python.

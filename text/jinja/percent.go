@@ -8,6 +8,7 @@ import (
 
 // percent is the operator %: printf-style formatting.
 func (m *machine) percent(t *str, v value) *str {
+	// A tuple holds the arguments one by one; anything else, a list too, is one argument.
 	p := percenter{m: m, t: t, single: v}
 	if l, ok := v.(*list); ok && l.tuple {
 		p.args, p.single = l.items, nil
@@ -15,6 +16,7 @@ func (m *machine) percent(t *str, v value) *str {
 	// A dict may serve as the one argument, and as the source of %(key)s, even of both.
 	p.mapping, _ = v.(*dict)
 	var b builder
+	// Text between conversions keeps its origins.
 	for p.i < len(t.s) {
 		n := strings.IndexByte(t.s[p.i:], '%')
 		if n < 0 {
@@ -87,6 +89,7 @@ func (p *percenter) conversion() *str {
 		c = p.next()
 	}
 	s, zero, c := p.flags(c)
+	// A negative width from * means: to the left.
 	if s.width, c = p.size(c, 0); s.width < 0 {
 		s.align, s.width = '<', -s.width
 	}
@@ -98,6 +101,7 @@ func (p *percenter) conversion() *str {
 	for strings.IndexByte("hlL", c) >= 0 {
 		c = p.next()
 	}
+	// %% is a sign of its own, whatever stands between.
 	if c == '%' {
 		return p.t.sub(p.i-1, p.i)
 	}
@@ -157,6 +161,7 @@ func (p *percenter) flags(c byte) (s spec, zero bool, after byte) {
 // size reads a width or precision: digits, or * for an argument.
 func (p *percenter) size(c byte, missing int) (int, byte) {
 	if c == '*' {
+		// The number is an argument of the format, and as bounded as one written in it.
 		n := p.m.int("%", p.arg(), 0)
 		if n > p.m.opt.MaxOutput || -n > p.m.opt.MaxOutput {
 			p.m.room(p.m.opt.MaxOutput + 1)
@@ -174,6 +179,7 @@ func (p *percenter) convert(s spec, c byte, zero bool, v value) *str {
 	switch c {
 	// Flags other than width, precision and alignment do not apply to texts.
 	case 's', 'r', 'a':
+		// s prints, r and a show.
 		t := m.str(v)
 		if c != 's' {
 			t = m.repr(v)
@@ -189,6 +195,7 @@ func (p *percenter) convert(s spec, c byte, zero bool, v value) *str {
 			t = escapeHTML(t).plain()
 		}
 		return s.text(m, t, '>')
+	// A number is the code of a character, handled below.
 	case 'c':
 		if t, ok := v.(*str); ok {
 			if t.chars() != 1 {
@@ -221,6 +228,7 @@ func (p *percenter) whole(s spec, c byte, n value) *str {
 		if c != 'd' && c != 'i' && c != 'u' || math.IsNaN(f) || math.IsInf(f, 0) {
 			m.fail("%%%c: want an int, got %s", c, formatFloat(f))
 		}
+		// Towards zero, as int() does; %x of a float is an error.
 		z, _ := big.NewFloat(f).Int(nil)
 		n = normal(z)
 	}
@@ -241,6 +249,7 @@ func (p *percenter) whole(s spec, c byte, n value) *str {
 		return s.int(m, n)
 	}
 	m.room(digits)
+	// First the digits, then the width around them.
 	inner := spec{fill: "0", align: '=', sign: s.sign, alt: s.alt, verb: s.verb, prec: -1, width: digits}
 	text := inner.int(m, n).s
 	if extra := len(text) - len(strings.TrimLeft(text, "+- ")); extra > 0 { // the sign counts extra

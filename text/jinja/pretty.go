@@ -65,6 +65,7 @@ func sortDicts(m *machine, v value) value {
 func (p *prettyPrinter) value(v value, indent, allowance, level int) {
 	p.m.room(p.b.Len())
 	rep := p.m.repr(v).s
+	// What fits in one line is its repr.
 	if utf8.RuneCountInString(rep) > prettyWidth-indent-allowance {
 		switch v := v.(type) {
 		case *list:
@@ -114,6 +115,7 @@ func (p *prettyPrinter) lines(n, indent, allowance int, item func(i, allowance i
 
 // text writes a long string as several, one a line, cut behind white space.
 func (p *prettyPrinter) text(t *str, indent, allowance, level int) {
+	// The brackets around take a column, at the front and at the end.
 	if level == 1 {
 		indent++
 		allowance++
@@ -126,6 +128,7 @@ func (p *prettyPrinter) text(t *str, indent, allowance, level int) {
 		_, after := lineEnd(t.s, from)
 		line := t.s[from:after]
 		from = after
+		// The last piece leaves room for what closes the values around it.
 		room := width
 		if from == len(t.s) {
 			room -= allowance

@@ -15,6 +15,7 @@ func (m *machine) str(v value) *str {
 	switch v := v.(type) {
 	case *str:
 		return v.plain()
+	// Jinja's default Undefined: printing it is no error.
 	case *undefined:
 		return author("")
 	case none:
@@ -29,10 +30,12 @@ func (m *machine) str(v value) *str {
 	case float64:
 		return author(formatFloat(v))
 	}
+	// Containers print as repr, so strings in them have quotes.
 	return m.repr(v)
 }
 
 // soft is str() that leaves Markup as it is.
+// Filters such as upper and replace keep what is marked safe.
 func (m *machine) soft(v value) *str {
 	if t, ok := v.(*str); ok {
 		return t
@@ -81,6 +84,7 @@ func (p *printer) value(v value) {
 		p.b.WriteString("dict_" + v.what + "(")
 		p.list(&list{items: p.m.collect(v.iter())})
 		p.b.WriteString(")")
+	// It may hold itself; the depth is bounded by enter.
 	case *namespace:
 		p.b.WriteString("<Namespace ")
 		p.dict(v.attrs)
@@ -103,6 +107,7 @@ func plainRepr(m *machine, v value) string {
 		return fmt.Sprintf("range(%d, %d)", v.start, v.stop)
 	case *undefined:
 		return "Undefined"
+	// Counting may take a generator's items, as in Python.
 	case *loop:
 		return fmt.Sprintf("<LoopContext %d/%d>", v.index+1, v.len())
 	case *macro:
@@ -163,6 +168,7 @@ func quote(s string) string { return quoteAs(s, false) }
 
 // quoteAs is quote, or with ascii what Python's ascii() gives.
 func quoteAs(s string, ascii bool) string {
+	// Python prefers single quotes, and double ones only to save escapes.
 	q := byte('\'')
 	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
 		q = '"'
@@ -182,6 +188,7 @@ func quoteAs(s string, ascii bool) string {
 		// What is printable goes by Go's tables, which may be a Unicode version off Python's.
 		case r < utf8.RuneSelf && r >= ' ' && r != 0x7f, r >= utf8.RuneSelf && !ascii && unicode.IsPrint(r):
 			b = utf8.AppendRune(b, r)
+		// The shortest escape that holds the character.
 		case r < 0x100:
 			b = fmt.Appendf(b, `\x%02x`, r)
 		case r < 0x10000:

@@ -7,6 +7,7 @@ import (
 
 // split is str.split and str.rsplit.
 func (m *machine) split(t *str, a []value, fromRight bool) value {
+	// A negative number means no limit, in Python too.
 	limit := m.int("split", a[1], -1)
 	if limit < 0 {
 		// As often as it can.
@@ -14,6 +15,7 @@ func (m *machine) split(t *str, a []value, fromRight bool) value {
 	}
 	var parts []value
 	switch {
+	// Without a separator, runs of white space divide and empty pieces vanish.
 	case a[0] == nil || a[0] == none{}:
 		parts = splitSpace(t, limit, fromRight)
 	default:
@@ -33,6 +35,7 @@ func splitText(t *str, sep string, limit int, fromRight bool) []value {
 	var parts []value
 	from, to := 0, len(t.s)
 	for ; limit > 0; limit-- {
+		// from..to is what has not been divided yet; pieces are cut off its front, or its end.
 		rest := t.s[from:to]
 		if fromRight {
 			i := strings.LastIndex(rest, sep)
@@ -52,6 +55,7 @@ func splitText(t *str, sep string, limit int, fromRight bool) []value {
 	}
 	parts = append(parts, t.sub(from, to))
 	if fromRight {
+		// They were found from the end.
 		reverse(parts)
 	}
 	return parts
@@ -69,6 +73,7 @@ func splitSpace(t *str, limit int, fromRight bool) []value {
 				break
 			}
 			from := lastSpace(t.s[:to])
+			// All that is left is one piece; white space in front of it stays.
 			if limit--; limit < 0 {
 				from = 0
 			}
@@ -112,6 +117,7 @@ func reverse(list []value) {
 
 // strSplitLines is str.splitlines; a last line that is empty is none.
 func strSplitLines(m *machine, t *str, a []value) value {
+	// keepends leaves each line its break.
 	keep := m.int("splitlines", a[0], 0) != 0
 	var parts []value
 	for from := 0; from < len(t.s); {
@@ -131,6 +137,7 @@ func strSplitLines(m *machine, t *str, a []value) value {
 func lineEnd(s string, from int) (end, after int) {
 	for i, r := range s[from:] {
 		switch r {
+		// \r\n is one break.
 		case '\r':
 			if strings.HasPrefix(s[from+i+1:], "\n") {
 				return from + i, from + i + 2
@@ -154,6 +161,7 @@ func (m *machine) partition(t *str, sep value, fromRight bool) value {
 	if fromRight {
 		i = strings.LastIndex(t.s, s.s)
 	}
+	// Not found: the whole text stands first, or with rpartition last.
 	empty := t.sub(0, 0)
 	switch {
 	case i >= 0:

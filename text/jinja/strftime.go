@@ -13,12 +13,14 @@ import (
 func (m *machine) strftime(format string, t time.Time) string {
 	var b strings.Builder
 	for i := 0; i < len(format); i++ {
+		// A lone % at the end stays.
 		if format[i] != '%' || i+1 == len(format) {
 			b.WriteByte(format[i])
 			continue
 		}
 		start := i
 		i++
+		// Of several flags the last one counts.
 		var flag byte
 		for strings.IndexByte("-_0^#", format[i]) >= 0 && i+1 < len(format) {
 			flag = format[i]
@@ -30,6 +32,7 @@ func (m *machine) strftime(format string, t time.Time) string {
 			b.WriteString(format[start : i+1])
 			continue
 		}
+		// Padding and case are changed on the finished text of a field.
 		switch flag {
 		case '-':
 			pad, width = 0, 0
@@ -65,6 +68,7 @@ func timeField(c byte, t time.Time) (text string, pad byte, width int) {
 	lay := func(layout string) (string, byte, int) { return t.Format(layout), ' ', 0 }
 	// Midnight and noon are 12.
 	hour12 := (t.Hour()+11)%12 + 1
+	// The first and the last days of a year may belong to a week of the other one.
 	isoYear, isoWeek := t.ISOWeek()
 	switch c {
 	case 'a':

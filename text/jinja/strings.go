@@ -11,6 +11,7 @@ import (
 // In signatures, "/" refuses keywords as Python does for most of them. Positions and
 // widths are in characters.
 func stringMethods() map[string]method {
+	// Every method pays for reading its text once.
 	def := func(spec string, call func(m *machine, t *str, a []value) value) method {
 		return method{sig: signature(spec), call: func(m *machine, self value, a []value) value {
 			t := self.(*str)
@@ -58,6 +59,7 @@ func stringMethods() map[string]method {
 		"rjust":      def("/ width fillchar?", func(m *machine, t *str, a []value) value { return m.justify(t, a, '>') }),
 		"center":     def("/ width fillchar?", func(m *machine, t *str, a []value) value { return m.justify(t, a, '^') }),
 		"expandtabs": def("tabsize?", strExpandTabs),
+		// format takes any arguments, by place and by name, and finds out itself which it needs.
 		"format": {sig: signature("*"), raw: func(m *machine, self value, a *args) value {
 			return m.format(self.(*str), a)
 		}},
@@ -159,6 +161,7 @@ func (m *machine) within(t *str, from, to value) (s string, start int, ok bool) 
 		}
 		end = min(i, n)
 	}
+	// Even an empty text is not found behind the end.
 	if start > end {
 		return "", start, false
 	}
@@ -170,6 +173,7 @@ func (m *machine) within(t *str, from, to value) (s string, start int, ok bool) 
 // An empty affix fits everywhere but behind the end.
 func (m *machine) affix(t *str, a []value, has func(s, affix string) bool) value {
 	s, _, ok := m.within(t, a[1], a[2])
+	// A list is none: Python wants a tuple, and so do templates that run there.
 	l, isTuple := a[0].(*list)
 	if !isTuple || !l.tuple {
 		l = tuple(a[0])
@@ -227,6 +231,7 @@ func strReplace(m *machine, t *str, a []value) value {
 // replace puts with in the place of the first n times old; n < 0: of all.
 // The text put in keeps its own origin: an author's <|end|> stays one in a user's message.
 func (m *machine) replace(t *str, old string, with *str, n int) *str {
+	// An empty old is found between all characters and at both ends.
 	if most := strings.Count(t.s, old); n < 0 || n > most {
 		n = most
 	}
@@ -262,6 +267,7 @@ func strJoin(m *machine, t *str, a []value) value {
 		m.step()
 		part, isStr := v.(*str)
 		switch {
+		// Markup joins anything and escapes it; a plain text joins texts only.
 		case t.safe:
 			part = escapeHTML(m.soft(v))
 		case !isStr:
@@ -282,6 +288,7 @@ func (m *machine) justify(t *str, a []value, align byte) value {
 			m.fail("justify: the fill must be one character")
 		}
 	}
+	// The width is that of the result; a text that is longer stays as it is.
 	n := m.int("justify", a[0], 0) - t.chars()
 	if n <= 0 {
 		return t

@@ -14,6 +14,7 @@ import (
 // Jinja's own escapes < and & for HTML, which would change what a model sees of a tool.
 func toJSON(m *machine, v value, a []value) value {
 	w := &jsonWriter{m: m, item: ", ", key: ": "}
+	// ensure_ascii is off by default, unlike in json.dumps: transformers sets it so.
 	if a[0] != nil {
 		w.ascii = truth(a[0])
 	}
@@ -67,6 +68,7 @@ func (w *jsonWriter) indentBy(v value) {
 // level is the depth, for indentation. Views, ranges and generators are errors, as there.
 func (w *jsonWriter) value(v value, level int) {
 	w.m.step()
+	// Asked while it grows, for a small value may refer to a large one many times.
 	if len(w.b) > w.m.opt.MaxOutput {
 		w.m.room(len(w.b))
 	}
@@ -133,6 +135,7 @@ func (w *jsonWriter) newline(level int) {
 
 // dict writes an object, by its order or sorted by key.
 func (w *jsonWriter) dict(d *dict, level int) {
+	// The dict itself keeps its order.
 	order := make([]int, len(d.keys))
 	for i := range order {
 		order[i] = i
@@ -192,6 +195,7 @@ func (w *jsonWriter) str(t *str) {
 		switch {
 		case !w.ascii:
 			w.b = append(w.b, t.s[i:i+n]...)
+		// JSON escapes are UTF-16.
 		case r > 0xffff:
 			w.b = fmt.Appendf(w.b, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
 		default:

@@ -56,6 +56,7 @@ func escape(b *strings.Builder, s string) (n int, wrong string) {
 		return hexEscape(b, s, 4)
 	case c == 'U':
 		return hexEscape(b, s, 8)
+	// Names of characters would need Unicode's table of names.
 	case c == 'N':
 		return 0, `\N{...} escapes are not known here: use \u`
 	case c < utf8.RuneSelf: // not an escape: the backslash stays
@@ -88,6 +89,7 @@ func hexEscape(b *strings.Builder, s string, digits int) (n int, wrong string) {
 		return 0, fmt.Sprintf(`truncated \%c escape, want %d hex digits`, s[0], digits)
 	case r > utf8.MaxRune:
 		return 0, fmt.Sprintf(`\%s is no Unicode character`, s[:1+digits])
+	// Python's strings can hold halves of pairs; UTF-8 cannot.
 	case !utf8.ValidRune(rune(r)):
 		return 0, fmt.Sprintf(`\%s is half of a surrogate pair: write the character itself`, s[:1+digits])
 	}

@@ -169,6 +169,7 @@ func (d *dict) set(key value, h hash, v value) {
 	d.vals = append(d.vals, v)
 }
 
+// get finds the value under a key's hash.
 func (d *dict) get(h hash) (value, bool) {
 	i, ok := d.index[h]
 	if !ok {
