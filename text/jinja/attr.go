@@ -19,6 +19,8 @@ func mutator(v value, name string) bool {
 }
 
 // attr is v.name: an attribute, else the item of that name, else undefined.
+// Environment.getattr of jinja2/environment.py; item is getitem there. They differ in what
+// is looked at first, so that d.items is the method and d["items"] the value.
 func (m *machine) attr(v value, name string) value {
 	if a := m.member(v, name); a != nil {
 		return a

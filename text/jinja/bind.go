@@ -4,6 +4,7 @@ import "fmt"
 
 // binder gives names their slots, scope by scope, and filters and tests their
 // definitions.
+// Which construct opens which scope is that of jinja2/compiler.py.
 type binder struct{ lib *library }
 
 // bind resolves a template's names; root is its outermost scope.

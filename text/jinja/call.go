@@ -135,6 +135,7 @@ func (m *machine) call(fn value, a *args) value {
 }
 
 // macro is a macro with the variables around its definition.
+// How arguments find their parameters is Macro.__call__ of jinja2/runtime.py.
 type macro struct {
 	def *macroExpr
 	up  *frame

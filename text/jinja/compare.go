@@ -59,6 +59,7 @@ func (m *machine) equalItems(a, b []value) bool {
 }
 
 // same is how lists compare their items: what is the same thing is equal.
+// Python asks "is" before "==", so that a list with a NaN in it may equal itself.
 func (m *machine) same(a, b value) bool {
 	if x, ok := a.(float64); ok && x != x {
 		return false // two NaNs are hardly ever the same object

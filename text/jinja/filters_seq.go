@@ -7,6 +7,7 @@ import (
 
 // sequenceFilters are the filters that take lists and dicts apart.
 // Parameters left out are nil in a.
+// What gives a generator there is an iterator here: it runs when somebody asks for items.
 func sequenceFilters() map[string]*filter {
 	length := apply("", func(m *machine, v value, a []value) value {
 		n, ok := m.len(v)

@@ -9,6 +9,7 @@ import (
 // textFilters are the filters that make text of their input.
 // Parameters left out are nil in a; numbers after names are Jinja's defaults, which
 // stand where the parameter is read.
+// All are those of jinja2/filters.py, but tojson, which transformers replaces.
 func textFilters() map[string]*filter {
 	// soft takes any value as text and leaves Markup marked.
 	soft := func(spec string, call func(m *machine, t *str, a []value) value) *filter {

@@ -12,6 +12,7 @@ import (
 
 // spec is a format specification, of "%5.2f" or of "{:>5.2f}".
 // Widths and precisions are in characters.
+// The grammar is Python's "Format Specification Mini-Language".
 type spec struct {
 	fill  string
 	align byte // '<', '>', '^', '=' (padding behind the sign) or 0: by type
@@ -299,6 +300,7 @@ func (m *machine) format(t *str, a *args) *str {
 }
 
 // auto and byNo may not go together: Python refuses "{}{0}".
+// The grammar is Python's "Format String Syntax".
 type formatter struct {
 	m    *machine
 	a    *args

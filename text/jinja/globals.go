@@ -6,6 +6,7 @@ import "strings"
 const maxRange = 100_000
 
 // globals are the functions that every template has.
+// Those of jinja2/defaults.py, and the two that transformers' chat_template_utils.py adds.
 func globals() map[string]*function {
 	table := map[string]*function{}
 	def := func(name, spec string, call func(m *machine, a []value) value) {

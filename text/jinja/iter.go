@@ -101,6 +101,7 @@ func (v *view) iter() func() (value, bool) {
 }
 
 // items is list(v). The slice may be that of a list: it is not to be changed.
+// A generator is used up.
 func (m *machine) items(v value) []value {
 	if l, ok := v.(*list); ok {
 		return l.items

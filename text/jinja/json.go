@@ -12,6 +12,7 @@ import (
 
 // Dict is an object whose fields keep their order, for vars. Of fields with
 // one key the last counts, in the place of the first.
+// A slice, not a map: templates write objects of tools in the order of the request.
 type Dict []Item
 
 // Item is a field of a [Dict].

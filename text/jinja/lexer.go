@@ -59,6 +59,7 @@ func (t token) String() string {
 // lexer cuts a template into tokens with trim_blocks and lstrip_blocks on: the
 // newline behind a block tag goes, and so do blanks before one that starts its
 // line. A minus strips all white space on its side, a plus keeps it.
+// It follows jinja2/lexer.py, whose regular expressions say what ends where.
 type lexer struct {
 	src       string
 	pos       int
@@ -76,6 +77,7 @@ func lex(source string) (tokens []token, err error) {
 	// keep_trailing_newline is off, as in Jinja's default: one newline at the end goes.
 	source = strings.TrimSuffix(source, "\n")
 	l := &lexer{src: source, line: 1, lineStart: true}
+	// The methods below panic: a lexer is used in one place, and each of them may fail.
 	defer catch(&err)
 	for l.pos < len(l.src) {
 		l.root()
@@ -149,6 +151,7 @@ func (l *lexer) root() {
 	if open == '%' {
 		raw = rawTag(rest[at:])
 	}
+	// Only a block tag or a comment takes blanks in front of it; {{ }} leaves its line alone.
 	l.text(rest[:at], sign(rest[at+2:]), open != '{')
 	switch {
 	case raw > 0:

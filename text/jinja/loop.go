@@ -2,6 +2,7 @@ package jinja
 
 // loop is the variable loop. It looks at most one item ahead.
 // The one item ahead is what loop.last and loop.nextitem need.
+// It is LoopContext of jinja2/runtime.py.
 type loop struct {
 	index         int // from 0
 	depth         int // from 0

@@ -9,6 +9,7 @@ import (
 // parser turns tokens into statements, one method per construct of the
 // grammar, with the precedences and oddities of Jinja 3.1.
 // Its methods panic with *Error, which parse catches.
+// It follows jinja2/parser.py, and jinja2/ext.py for break, continue and generation.
 type parser struct {
 	tokens []token
 	pos    int

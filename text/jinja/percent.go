@@ -44,6 +44,7 @@ func (m *machine) percent(t *str, v value) *str {
 }
 
 // percenter reads a format text; t.s[i] is the next byte.
+// It follows PyUnicode_Format of CPython's Objects/unicodeobject.c, its strictness too.
 type percenter struct {
 	m       *machine
 	t       *str

@@ -45,6 +45,7 @@ func (m *machine) soft(v value) *str {
 
 // printer writes what values look like in Python; one that holds a string out
 // of vars is out of vars altogether.
+// Lists, tuples and dicts print as CPython prints them, Jinja's own types as Jinja does.
 type printer struct {
 	m      *machine
 	b      strings.Builder

@@ -39,6 +39,7 @@ func newFunc(parent *scopeFunc) *scopeFunc {
 }
 
 // ref is a variable: hops functions out, then a slot.
+// Most variables are in the frame at hand; macros and recursive loops reach out of theirs.
 type ref struct{ hops, slot int }
 
 // how a variable starts when its scope is entered.

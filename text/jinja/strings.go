@@ -10,6 +10,7 @@ import (
 // of every byte; of Markup they give Markup.
 // In signatures, "/" refuses keywords as Python does for most of them. Positions and
 // widths are in characters.
+// testdata/cases.json has what CPython 3.11 makes of their corners.
 func stringMethods() map[string]method {
 	// Every method pays for reading its text once.
 	def := func(spec string, call func(m *machine, t *str, a []value) value) method {

@@ -4,6 +4,7 @@ import "math/big"
 
 // tests are what may stand behind "is".
 // A test is a filter of whose result the truth is asked.
+// They are those of jinja2/tests.py, with their aliases.
 func tests() map[string]*filter {
 	ask := func(test func(v value) bool) *filter {
 		return apply("", func(m *machine, v value, a []value) value { return test(v) })

@@ -9,6 +9,7 @@ import (
 // origin says where bytes come from and what they are for, as bits.
 type origin uint8
 
+// Origins are combined with or: text of a user inside of a generation block is both.
 const (
 	fromVars origin = 1 << iota // out of vars, not written by the author
 	learned                     // inside of {% generation %}

@@ -36,6 +36,7 @@ func toJSON(m *machine, v value, a []value) value {
 
 // jsonWriter writes values as json.dumps does; a text that holds bytes out of
 // vars is out of vars altogether.
+// It follows json/encoder.py of Python.
 type jsonWriter struct {
 	m         *machine
 	b         []byte

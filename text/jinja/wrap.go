@@ -45,6 +45,7 @@ type piece struct{ from, to, chars int }
 
 // wrapper is Python's TextWrapper with Jinja's settings: widths in characters, tabs as they
 // are, white space at the ends of lines dropped.
+// See textwrap.py of Python for the order in which things are decided.
 type wrapper struct {
 	width              int
 	breakLong, hyphens bool
