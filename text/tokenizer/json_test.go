@@ -377,6 +377,7 @@ func FuzzJSON(f *testing.F) {
 	}
 	f.Add([]byte(`{"version":"1.0","added_tokens":[{"id":2,"content":"<x>","special":true}],"pre_tokenizer":{"type":"ByteLevel"},` +
 		`"decoder":{"type":"ByteLevel"},"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":3,"日":4},"merges":["a b"]}}`))
+	f.Add([]byte(`{"added_tokens":[{"id":100,"content":"0","special":true}],"pre_tokenizer":{"type":"ByteLevel"},"model":{"merges":[]}}`)) // no file can say it
 	_, cases := components(f)
 	for _, c := range cases {
 		f.Add([]byte(c.File))

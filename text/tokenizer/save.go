@@ -163,6 +163,9 @@ func (t *Tokenizer) vocabJSON() (orderedJSON, error) {
 		if !utf8.ValidString(name) {
 			return nil, fmt.Errorf("token %d %q is not valid UTF-8", id, name)
 		}
+		if text, ok := bytesOf(name); ok && t.level && tok.kind == special && len(text) == 1 {
+			return nil, fmt.Errorf("token %d %q is special and would be read as a byte: a tokenizer.json cannot say that", id, name)
+		}
 		ids[name] = id
 		out = append(out, field{name, id})
 	}
