@@ -150,6 +150,11 @@ func (t *Tokenizer) vocabJSON() (orderedJSON, error) {
 			break
 		}
 	}
+	for _, a := range t.added {
+		if text, ok := bytesOf(a.content); ok && t.level && a.special && !outside[a.id] && len(text) == 1 {
+			return nil, fmt.Errorf("token %d %q is special and would be read as a byte: a tokenizer.json cannot say that", a.id, a.content)
+		}
+	}
 	ids := make(map[string]int, len(t.tokens))
 	var out orderedJSON
 	for id, tok := range t.tokens {
@@ -162,9 +167,6 @@ func (t *Tokenizer) vocabJSON() (orderedJSON, error) {
 		}
 		if !utf8.ValidString(name) {
 			return nil, fmt.Errorf("token %d %q is not valid UTF-8", id, name)
-		}
-		if text, ok := bytesOf(name); ok && t.level && tok.kind == special && len(text) == 1 {
-			return nil, fmt.Errorf("token %d %q is special and would be read as a byte: a tokenizer.json cannot say that", id, name)
 		}
 		ids[name] = id
 		out = append(out, field{name, id})
