@@ -14,7 +14,6 @@ import (
 	"weft/infer/plan"
 	"weft/internal/sysmem"
 	"weft/model"
-	"weft/model/nn"
 	"weft/model/weights/gguf"
 	"weft/model/weights/safetensors"
 	"weft/model/zoo"
@@ -88,15 +87,11 @@ func pageBytes(s plan.Shape, o engineOptions) int64 {
 // read.
 func encodedBytes(s plan.Shape, mix quant.Mixture) (int64, error) {
 	n, _, err := s.Weights(s.Mixed(mix), 1)
-	if mix.Base == quant.F32 {
-		n *= 2
-	}
-	return n + n/32, err
+	return n + n/32, err // rows filled up to whole panels
 }
 
 // servedBytes is the memory of a model's weights once they are served: blocks and
-// 16 bits as the file has them, the rest in float32, matrices twice, since the kernel has a
-// copy in the order that it reads.
+// 16 bits as the file has them, the rest in float32.
 func servedBytes(files fs.FS) (n int64, err error) {
 	if g, ok := files.(*zoo.GGUF); ok {
 		f, err := gguf.Open(g.Path())
@@ -107,11 +102,7 @@ func servedBytes(files fs.FS) (n int64, err error) {
 		for _, t := range f.Tensors() {
 			per, block := t.Type.Block()
 			size := int64(t.Len()) / int64(max(1, per)) * int64(block)
-			switch format, err := quant.FromID(uint32(t.Type)); {
-			case err != nil || len(t.Shape) < 2:
-			case format == quant.F32:
-				size *= 2
-			case op.HasIntegers(format):
+			if format, err := quant.FromID(uint32(t.Type)); err == nil && len(t.Shape) > 1 && op.HasIntegers(format) {
 				size += size / 32 // scales laid out for the kernel, and rows filled up to whole panels
 			}
 			n += size
@@ -128,29 +119,18 @@ func servedBytes(files fs.FS) (n int64, err error) {
 		switch values := int64(info.Len()); {
 		case info.DType == safetensors.Q8:
 			n += values + values/16 // a scale of two bytes per 32
-		case len(info.Shape) > 1 && (info.DType == "F16" || info.DType == "BF16"):
-			n += 2 * values
-		case len(info.Shape) > 1:
-			n += 8 * values
+		case len(info.Shape) == 2:
+			width := 4
+			if info.DType == "F16" || info.DType == "BF16" {
+				width = 2
+			}
+			const panel = 32 // rows that kernels read side by side
+			n += int64(width) * int64((info.Shape[0]+panel-1)/panel*panel) * int64(info.Shape[1])
 		default:
 			n += 4 * values
 		}
 	}
 	return n, nil
-}
-
-// heldBytes is the memory of the weights of a model that is loaded.
-func heldBytes(m model.Model) int64 {
-	n := nn.Bytes(m)
-	m.Walk(func(l nn.Leaf) {
-		if l.Linear == nil {
-			return
-		}
-		if d, ok := nn.Plain(*l.Linear).(*nn.Dense); ok && d.Frozen() {
-			n += 4 * int64(d.In()) * int64(d.Out())
-		}
-	})
-	return n
 }
 
 // pages is the number of them that so many positions take.

@@ -12,6 +12,7 @@ import (
 	"weft/internal/sysmem"
 	"weft/llm/local"
 	"weft/llm/registry"
+	"weft/model/nn"
 	"weft/server"
 	"weft/text/template"
 )
@@ -126,7 +127,7 @@ func (f *offer) load() (registry.Loaded, error) {
 	s := eng.Stats()
 	return registry.Loaded{
 		Model: facade, Close: func() { f.retire(eng) },
-		Bytes: heldBytes(l.model) + f.size.scratch + max(int64(f.engine.Pages)*f.size.page, int64(s.PagesTotal)*int64(s.PageBytes)),
+		Bytes: nn.Bytes(l.model) + f.size.scratch + max(int64(f.engine.Pages)*f.size.page, int64(s.PagesTotal)*int64(s.PageBytes)),
 	}, nil
 }
 

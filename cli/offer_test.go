@@ -280,7 +280,7 @@ func TestFootprint(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer eng.Close()
-	if held := heldBytes(l.model); held > size.weights || held < size.weights*9/10 {
+	if held := nn.Bytes(l.model); held > size.weights || held < size.weights*9/10 {
 		t.Errorf("weights take %d bytes, computed before were %d", held, size.weights)
 	}
 	for _, kind := range []string{"f32", "f16", "q8_0", "q4_0"} {
@@ -292,7 +292,7 @@ func TestFootprint(t *testing.T) {
 		}
 		nn.Freeze(g.model)
 		size, err := footprintOf(g, engineOptions{})
-		if held := heldBytes(g.model); err != nil || held > size.weights*9/8 || held < size.weights*4/5 { // rows of matrices as small as these fill no panel
+		if held := nn.Bytes(g.model); err != nil || held > size.weights*9/8 || held < size.weights*4/5 { // rows of matrices as small as these fill no panel
 			t.Errorf("%s: weights take %d bytes, computed before were %d, %v", kind, held, size.weights, err)
 		}
 	}
@@ -311,7 +311,7 @@ func TestFootprint(t *testing.T) {
 		}
 		nn.Freeze(h.model)
 		size, err := footprintOf(h, engineOptions{stored: as})
-		if held := heldBytes(h.model); err != nil || held > size.weights*9/8 || held < size.weights*4/5 {
+		if held := nn.Bytes(h.model); err != nil || held > size.weights*9/8 || held < size.weights*4/5 {
 			t.Errorf("a folder in 16 bits, as %q: weights take %d bytes, computed before were %d, %v", kind, held, size.weights, err)
 		}
 	}

@@ -55,7 +55,7 @@ func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, o pullOptio
 		return nil, err
 	}
 	f := &fit{
-		Family: shape.Family, Weights: p.WeightBytes() * twice(shape, p), Context: o.context, Made: shape.Context, shape: shape,
+		Family: shape.Family, Weights: p.WeightBytes(), Context: o.context, Made: shape.Context, shape: shape,
 		Memory: sysmem.Limit(), Free: sysmem.Free(), Disk: int64(diskFree(filepath.Dir(p.Path))), Problems: []string{},
 	}
 	read := p.WeightBytes() // by a token
@@ -84,15 +84,6 @@ func (e *env) fitOf(ctx context.Context, c *hub.Client, p *hub.Plan, o pullOptio
 	}
 	f.judge(p.Variants, problem)
 	return f, nil
-}
-
-// twice is how many bytes of memory a byte of weights takes: a folder in float32 is
-// held once more in the order that the kernel reads.
-func twice(s plan.Shape, p *hub.Plan) int64 {
-	if p.Item(zoo.ConfigFile) != nil && (s.DType == "" || s.DType == "float32") {
-		return 2
-	}
-	return 1
 }
 
 // shapeOf reads the description of a plan's model; where it says too little, the

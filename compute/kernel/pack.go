@@ -1,5 +1,10 @@
 package kernel
 
+import (
+	"fmt"
+	"runtime"
+)
+
 // Packed is a right-hand matrix [k, n] laid out for the micro-kernel, made
 // once for weights that do not change: panels [n/32][k][32], so that the
 // product with one row, too, reads memory in order. The last panel is padded.
@@ -24,6 +29,18 @@ func Pack(b Matrix, k, n int) *Packed {
 		packStrip(level(), w.data[s*k:], tileCols, b.columns(s), min(tileCols, n-s), k)
 	}
 	return w
+}
+
+// Column writes column j of the matrix, K values, into dst.
+func (w *Packed) Column(dst []float32, j int) {
+	if len(dst) != w.K || j < 0 || j >= w.N {
+		panic(fmt.Sprintf("kernel: column %d into %d values of a matrix [%d, %d]", j, len(dst), w.K, w.N))
+	}
+	panel := w.data[j/tileCols*tileCols*w.K:]
+	for l := range dst {
+		dst[l] = panel[l*tileCols+j%tileCols]
+	}
+	runtime.KeepAlive(w)
 }
 
 // lanes is a strip before packing: lane r at depth k is data[r*unit+k*along],

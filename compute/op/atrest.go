@@ -7,10 +7,10 @@ import (
 	"weft/compute/tensor"
 )
 
-// AtRest is a matrix [out, in] that serves in the form it rests in, smaller
-// than float32, and is never trained. Its values are float32 numbers. A row of
-// a product has the same bits however many rows are multiplied at once; whether
-// they are those of a product with the float32 numbers is up to the form.
+// AtRest is a matrix [out, in] that serves in the form it rests in and is never
+// trained. Its values are float32 numbers. A row of a product has the same bits
+// however many rows are multiplied at once; whether they are those of a product
+// with the float32 numbers is up to the form.
 type AtRest interface {
 	// Size is the shape.
 	Size() (out, in int)

@@ -22,7 +22,7 @@ type Param struct {
 	Value *tensor.Tensor // [out, in] for matrices, [1, n] for vectors
 	Decay bool           // weight decay applies (matrices, not norms)
 
-	// AtRest, when set, is the matrix in a smaller form, to serve and not to train:
+	// AtRest, when set, is the matrix in a form to serve and not to train:
 	// Value then has its shape and no data. Whatever shares the Param, as a tied
 	// head shares the embedding's, works from the same bytes.
 	AtRest op.AtRest

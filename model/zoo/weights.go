@@ -9,6 +9,7 @@ import (
 	"weft/compute/op"
 	"weft/compute/par"
 	"weft/compute/quant"
+	"weft/compute/tensor"
 	"weft/model/nn"
 	"weft/model/weights/safetensors"
 )
@@ -117,10 +118,19 @@ type form struct {
 	mix     *quant.Mixture          // formats to serve in; nil: those of the file
 	formats map[string]quant.Format // by GGUF name, with a mixture
 	pool    *par.Pool               // encodes
+	scratch []float32               // one matrix before it is laid out or encoded
+}
+
+// wide is room for a matrix in float32, until the next one needs it.
+func (o *form) wide(p nn.Named) *tensor.Tensor {
+	if n := p.Len(); len(o.scratch) < n {
+		o.scratch = tensor.Alloc(n)
+	}
+	return tensor.From(p.Value.Rows, p.Value.Cols, o.scratch[:p.Len()])
 }
 
 // rest is a matrix in the form that it serves in; nil: as float32.
-func (o form) rest(f weights, p nn.Named, table bool) (op.AtRest, error) {
+func (o *form) rest(f weights, p nn.Named, table bool) (op.AtRest, error) {
 	name := f.name(p.Name, p.GGUF)
 	want, mixed := o.formats[p.GGUF]
 	if stored, ok := f.format(name); !mixed || ok && stored == want {
@@ -130,8 +140,8 @@ func (o form) rest(f weights, p nn.Named, table bool) (op.AtRest, error) {
 		return nil, nil
 	}
 	rows, cols := p.Value.Rows, p.Value.Cols
-	values := make([]float32, rows*cols)
-	if err := f.read(name, values); err != nil {
+	wide := o.wide(p)
+	if err := f.read(name, wide.Data); err != nil {
 		return nil, err
 	}
 	stride, err := want.RowBytes(cols)
@@ -140,7 +150,7 @@ func (o form) rest(f weights, p nn.Named, table bool) (op.AtRest, error) {
 	}
 	blocks, errs := make([]byte, rows*stride), make([]error, rows)
 	o.pool.Run(rows, func(i int) {
-		if err := want.Encode(blocks[i*stride:(i+1)*stride], values[i*cols:(i+1)*cols], nil); err != nil {
+		if err := want.Encode(blocks[i*stride:(i+1)*stride], wide.Row(i), nil); err != nil {
 			errs[i] = fmt.Errorf("tensor %s: row %d: %w", name, i, err)
 		}
 	})

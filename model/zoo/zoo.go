@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 
+	"weft/compute/op"
 	"weft/compute/par"
 	"weft/compute/quant"
 	"weft/compute/tensor"
@@ -87,7 +88,8 @@ func LoadFS(dir fs.FS) (model.Model, error) { return load(dir, form{}) }
 // LoadServing is LoadFS for a model that will not be trained or saved: matrices
 // that the file stores in blocks or in 16 bits stay so in memory, and where the
 // kernels have products with their integers, activations are rounded to integers
-// too. 16-bit floats give the bits of the float32 model.
+// too. What is in float32 or 16-bit floats gives the bits of the model of LoadFS, in
+// one copy: in the order in which kernels read it.
 func LoadServing(dir fs.FS) (model.Model, error) { return load(dir, form{serving: true}) }
 
 // LoadAs is LoadServing with matrices in the formats of a mixture, whatever the
@@ -125,7 +127,7 @@ func load(dir fs.FS, how form) (model.Model, error) {
 	if how.mix != nil {
 		how.formats = Formats(m, *how.mix)
 	}
-	if err := fill(m, f, how); err != nil {
+	if err := fill(m, f, &how); err != nil {
 		return nil, fmt.Errorf("load model: %s: %w", mapfile.Path(dir, "."), err)
 	}
 	return m, nil
@@ -155,9 +157,15 @@ func familyOf(text []byte) (family, error) {
 	var c struct {
 		ModelType     string   `json:"model_type"`
 		Architectures []string `json:"architectures"`
+		Quantized     *struct {
+			Method string `json:"quant_method"`
+		} `json:"quantization_config"`
 	}
 	if err := json.Unmarshal(text, &c); err != nil {
 		return family{}, err
+	}
+	if q := c.Quantized; q != nil {
+		return family{}, fmt.Errorf("%w: quantization_config says that the weights are quantised by %q, which is not read: take the model as it was before, and quantise it with --type, or take a GGUF", quant.ErrFormat, q.Method)
 	}
 	for _, f := range families() {
 		if c.ModelType == f.name || c.ModelType == "" && slices.Contains(c.Architectures, f.architecture) {
@@ -171,7 +179,7 @@ func familyOf(text []byte) (family, error) {
 }
 
 // fill reads every parameter of m from f.
-func fill(m model.Model, f weights, how form) error {
+func fill(m model.Model, f weights, how *form) error {
 	var errs []error
 	used := map[string]bool{}
 	tables, tied := map[*nn.Param]bool{}, false
@@ -195,7 +203,7 @@ func fill(m model.Model, f weights, how form) error {
 }
 
 // read fills one parameter; a table is one whose rows are only looked up.
-func read(f weights, p nn.Named, how form, table bool) error {
+func read(f weights, p nn.Named, how *form, table bool) error {
 	name := f.name(p.Name, p.GGUF)
 	got, ok := f.shape(name)
 	if !ok {
@@ -212,6 +220,14 @@ func read(f weights, p nn.Named, how form, table bool) error {
 		if w != nil || err != nil {
 			return err
 		}
+	}
+	if how.serving && p.Decay && !table { // in the kernel's order alone
+		wide := how.wide(p)
+		if err := f.read(name, wide.Data); err != nil {
+			return err
+		}
+		p.RestAs(op.NewFloats(wide))
+		return nil
 	}
 	if p.Value.Data == nil {
 		p.Value.Data = tensor.Alloc(p.Len())

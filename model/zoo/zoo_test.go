@@ -133,6 +133,8 @@ func TestLoadErrors(t *testing.T) {
 		{map[string]any{"tie_word_embeddings": true}, "differs from the embedding"},
 		{map[string]any{"attention_bias": false}, "k_proj.bias is not part"},
 		{map[string]any{"head_dim": 7}, "turn pairs"},
+		{map[string]any{"quantization_config": map[string]any{"quant_method": "awq", "bits": 4}}, `quantised by "awq", which is not read: take the model as it was`},
+		{map[string]any{"quantization_config": nil}, ""},
 		{map[string]any{"eos_token_id": 19}, "outside the vocabulary"},
 		{map[string]any{"hidden_size": "wide"}, "cannot unmarshal"},
 	} {
@@ -337,8 +339,13 @@ func TestLoadServing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(logits(plain), logits(m)) || nn.Params(plain)[0].AtRest != nil {
+		if !slices.Equal(logits(plain), logits(m)) {
 			t.Errorf("tied=%v: a folder in float32 loads differently to serve", tied)
+		}
+		for _, p := range nn.Params(plain) {
+			if _, packed := p.AtRest.(*op.Floats); p.Decay && (packed == (p.GGUF == "token_embd.weight" && !tied) || packed == (p.Value.Data != nil)) {
+				t.Errorf("tied=%v: %s is packed: %v, with %d values beside", tied, p.Name, packed, len(p.Value.Data))
+			}
 		}
 	}
 }
