@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -19,14 +20,6 @@ import (
 func (e *env) tokCmd() *cobra.Command {
 	return group("tok", "Train, run and look at tokenizers", e.tokTrainCmd(), e.tokEncodeCmd(), e.tokDecodeCmd(),
 		e.tokTruncateCmd(), e.tokFIMCmd(), e.tokCompareCmd(), e.tokAuditCmd(), e.tokInspectCmd(), e.tokStudyCmd(), e.tokExpandCmd(), e.tokClaimCmd())
-}
-
-// tokenizerAndText reads what --tokenizer names, and standard input.
-func (e *env) tokenizerAndText(path string) (tok *tokenizer.Tokenizer, text string, err error) {
-	if tok, err = loadTokenizer(path); err == nil {
-		text, err = e.readText()
-	}
-	return tok, text, err
 }
 
 // readText reads standard input.
@@ -89,12 +82,23 @@ func (e *env) printIDs(ids []int32) error {
 // tokDecodeCmd is the way back from ids, special tokens as they are spelled.
 func (e *env) tokDecodeCmd() *cobra.Command {
 	var path string
+	var lines bool
 	c := &cobra.Command{
 		Use:   "decode",
 		Short: "Read ids on standard input, print the exact bytes of their text",
-		Args:  exactArgs(),
+		Long: `Decode reads ids as encode prints them, separated by spaces, commas or line breaks, with
+or without the brackets of a list. With --lines each line is a text of its own.`,
+		Example: "  echo 75 104 | weft tok decode --tokenizer byt5\n  weft tok decode --tokenizer DIR --lines < ids.jsonl",
+		Args:    exactArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			tok, text, err := e.tokenizerAndText(path)
+			tok, err := loadTokenizer(path)
+			if err != nil {
+				return err
+			}
+			if lines {
+				return e.decodeLines(tok)
+			}
+			text, err := e.readText()
 			if err != nil {
 				return err
 			}
@@ -106,7 +110,35 @@ func (e *env) tokDecodeCmd() *cobra.Command {
 		},
 	}
 	tokenizerFlag(c, &path)
+	c.Flags().BoolVar(&lines, "lines", false, "each line holds the ids of a text of its own: print it on a line")
 	return c
+}
+
+// decodeLines prints the text of each line of ids, and a line break behind it.
+func (e *env) decodeLines(tok *tokenizer.Tokenizer) error {
+	in := bufio.NewReader(e.in)
+	for n := 1; ; n++ {
+		line, err := in.ReadString('\n')
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("read standard input: %w", err)
+		}
+		if line != "" {
+			ids, err := parseIDs(line, tok.VocabSize())
+			if err != nil {
+				return fmt.Errorf("line %d: %w", n, err)
+			}
+			text := tok.Decode(ids)
+			if !e.json { // a JSON value ends its line itself
+				text += "\n"
+			}
+			if err := e.printText(text); err != nil {
+				return fmt.Errorf("line %d: %w", n, err)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
 }
 
 // printText writes exact bytes, or with --json a string, which holds only UTF-8.

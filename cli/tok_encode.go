@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -35,8 +34,10 @@ Training that should not depend on one segmentation draws others: BPE with
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if patch != "" {
-				if lines {
-					return &usageError{errors.New("tok encode: --patch cuts all of a text: leave out --lines")}
+				for _, other := range []string{"lines", "special", "marked", "dropout", "sample", "nbest", "alpha", "seed"} {
+					if cmd.Flags().Changed(other) {
+						return &usageError{fmt.Errorf("tok encode: --patch groups the bytes of one text: leave out --%s", other)}
+					}
 				}
 				return e.printPatches(cmd, path, patch, pieces)
 			}

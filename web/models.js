@@ -112,9 +112,9 @@ function live(box, s) {
 
 // connect is how other programs reach this server.
 function connect() {
-  const lines = `export OPENAI_BASE_URL=${location.origin}/v1\nexport OPENAI_API_KEY=none`;
+  const lines = `export OPENAI_BASE_URL=${location.origin}/v1\nexport OPENAI_API_KEY=weft`;
   const button = el("button", { type: "button", class: "small quiet", onclick: () => copy(lines, button) }, icon("copy"), "Copy");
   return el("section", { class: "card" }, el("h2", { text: "Use it from other programs" }),
-    el("p", { class: "soft", text: "This server speaks the OpenAI API. Existing tools come here with two lines; in the place of none goes the key, if the server has one." }),
+    el("p", { class: "soft", text: "This server speaks the OpenAI API. Existing tools come here with two lines. Clients want some key; if the server has one of its own, it goes in the place of weft." }),
     el("figure", { class: "code" }, el("figcaption", {}, el("span", { text: "sh" }), button), el("pre", { tabindex: 0 }, el("code", { text: lines }))));
 }
