@@ -21,7 +21,8 @@
 //  6. Decode: one row per iteration, its page table growing by a page at a time.
 //     With Options.Ngram or Draft, tokens are guessed and checked as further
 //     rows of the pass (speculation), which changes no token; see draft.go. With
-//     Request.Beam, several texts go on together, forked from each other.
+//     Request.Beam, several texts go on together, forked from each other. Layers
+//     with a window give back the pages behind it.
 //  7. Out of pages, cached ones are given up first. Then the youngest request is
 //     preempted: its pages are freed, its tokens and generator kept; it goes back
 //     to the head of the queue and is computed again. The oldest never waits for

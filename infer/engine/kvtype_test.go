@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"weft/compute/kernel"
@@ -114,7 +115,7 @@ func TestSameTokensInEveryType(t *testing.T) {
 				sum.PrefixLoaded += got.PrefixLoaded
 			})
 		}
-		if sum.PrefixHits == 0 || sum.Preemptions == 0 && s.name != "windows" { // where pages are given back, they mostly suffice
+		if sum.PrefixHits == 0 || sum.Preemptions == 0 && !strings.Contains(s.name, "window") { // where pages are given back, they mostly suffice
 			t.Errorf("%s as %v: %d preemptions, %d prefix hits: want some of both", s.name, s.kind, sum.Preemptions, sum.PrefixHits)
 		}
 	}

@@ -58,8 +58,10 @@ func (n *node) size() int { return len(n.pages[0]) }
 func (c *Cache) Match(space string, ids []int32) int {
 	handle := c.Alloc()
 	s := c.seq(handle)
-	n := c.walk(s, c.tree.roots[space], ids)
-	if c.disk != nil && c.load(space, handle, n, ids) {
+	n, done := 0, false
+	if c.disk == nil {
+		n = c.walk(s, c.tree.roots[space], ids)
+	} else if n, done = c.load(space, handle, ids); done {
 		return handle
 	}
 	s.length = c.reach(n, func(g, i int) bool { return s.pages[g][i] != gone })

@@ -1,11 +1,12 @@
 package kv
 
-// load goes on where walk has ended, after n positions: with the pages of ids that
-// are on disk. It fills the tables of a sequence that walk has begun, and puts what
-// it has read into the tree. It reports false, and has changed nothing, if the disk
-// adds nothing.
-func (c *Cache) load(space string, seq, n int, ids []int32) bool {
+// load goes on where walk has ended: with the pages of ids that are on disk. It
+// fills the tables of a sequence that walk has begun, and puts what it has read
+// into the tree. If the disk adds nothing it reports false, and the positions that
+// walk has found: the tables are still to be claimed.
+func (c *Cache) load(space string, seq int, ids []int32) (n int, done bool) {
 	s, size := c.seq(seq), c.opts.PageLen
+	n = c.walk(s, c.tree.roots[space], ids)
 	var names []diskName // of the places that can be of use
 	has := func(g, i int) bool {
 		return i < len(s.pages[g]) && i < n/size && s.pages[g][i] != gone || c.disk.has(names[i].part(g))
@@ -23,12 +24,13 @@ func (c *Cache) load(space string, seq, n int, ids []int32) bool {
 			length = c.reach(length-size, has)
 		}
 		if length <= c.reach(n, func(g, i int) bool { return s.pages[g][i] != gone }) {
-			return false
+			return n, false
 		}
 		if c.read(s, length, n/size, names) {
 			c.Keep(space, seq, ids[:length])
-			return true
+			return n, true
 		}
+		n = c.walk(s, c.tree.roots[space], ids) // which may know less: reading has taken pages
 	}
 }
 
@@ -72,12 +74,9 @@ func (c *Cache) fitsIn(s *sequence, length, known int) bool {
 }
 
 // read claims what walk has found in front of known and reads what is missing of a
-// length. If a file is damaged, which then is gone, the tables are as walk has left
-// them and nothing is held.
+// length. If a file is damaged, which then is gone, the sequence is empty again.
 func (c *Cache) read(s *sequence, length, known int, names []diskName) bool {
-	found := make([][]int32, len(c.groups))
 	for g := range c.groups {
-		found[g] = append(found[g], s.pages[g]...)
 		s.pages[g] = s.pages[g][:min(known, len(s.pages[g]))]
 	}
 	s.length = length
@@ -94,9 +93,6 @@ func (c *Cache) read(s *sequence, length, known int, names []diskName) bool {
 			if !c.disk.read(names[i].part(g), c.data(p)) {
 				c.drop(p)
 				c.cut(s, 0)
-				for g := range c.groups {
-					s.pages[g] = append(s.pages[g], found[g]...)
-				}
 				return false
 			}
 			s.pages[g][i] = p
