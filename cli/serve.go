@@ -49,7 +49,7 @@ func (s *serving) register(c *cobra.Command) {
 	f.StringSliceVar(&s.origins, "origin", nil, "web `origin` whose pages may call the API, as https://name:port; may be given several times")
 	f.StringVar(&s.runs, "runs", "out", "folder whose training runs the page shows, live")
 	f.DurationVar(&s.deadline, "deadline", 0, "longest time a request may take, waiting included; later it ends with 504 (default: none)")
-	f.StringVar(&s.memory, "memory", "", "memory that all models may take, as 8GB; then each is loaded when it is first asked for, and the longest unused make room (default: all are loaded at once and stay)")
+	f.StringVar(&s.memory, "memory", "", "memory that all models and their adapters may take, as 8GB; then each is loaded when it is first asked for, and the longest unused make room (default: all are loaded at once and stay)")
 	f.DurationVar(&s.idle, "idle-unload", 0, "unload a model after so long without a request, and load it when it is asked for again (default: never)")
 	engineFlags(c, &s.engine)
 	s.lora.register(c)
