@@ -24,8 +24,8 @@ const (
 // seen computes which lanes of a row's vectors are visible.
 type seen struct {
 	s           *isa.ISA
-	iota, first reg.VecVirtual
-	sign, inf   reg.VecVirtual
+	first       reg.VecVirtual
+	sign, inf   Op
 	from, width reg.VecVirtual // of this row: tile start - lo, hi - lo
 }
 
@@ -33,14 +33,13 @@ type seen struct {
 // relative to lo are compared, without sign, with hi-lo; AVX2 knows only
 // signed comparison, so there both sides carry a flipped sign bit.
 func newSeen(s *isa.ISA, job reg.Register) *seen {
-	x := &seen{s: s, iota: s.Vec(), first: s.Vec(), inf: s.Vec()}
-	VMOVUPS(isa.Iota(), x.iota)
+	x := &seen{s: s, first: s.Vec(), inf: s.Bits(0xff800000)}
+	iota := s.Vec()
+	VMOVUPS(isa.Iota(), iota)
 	VPBROADCASTD(mem(job, tFrom), x.first)
-	VPADDD(x.iota, x.first, x.first)
-	VMOVUPS(isa.Word(0xff800000), x.inf)
+	VPADDD(iota, x.first, x.first)
 	if !s.Wide {
-		x.sign = s.Vec()
-		VMOVUPS(isa.Word(1<<31), x.sign)
+		x.sign = s.Bits(1 << 31)
 		VPXOR(x.sign, x.first, x.first)
 	}
 	return x
@@ -74,7 +73,7 @@ func (x *seen) mask() reg.Register {
 // load reads scores, minus infinity where the mask is off.
 func (x *seen) load(m Mem, k reg.Register) reg.VecVirtual {
 	z := x.s.Vec()
-	VMOVAPS(x.inf, z)
+	VMOVUPS(x.inf, z)
 	if x.s.Wide {
 		VMOVUPS(m, k, z)
 	} else {
@@ -93,7 +92,6 @@ func softmaxTile(s *isa.ISA) {
 	r := GP64()
 	XORQ(r, r)
 	x := newSeen(s, job)
-	c := s.Broadcast(mem(job, tC))
 	s.Exp2Consts()
 	s.Bits(uint32(s.L))
 	Label("row")
@@ -133,27 +131,11 @@ func softmaxTile(s *isa.ISA) {
 	}
 	Label("best")
 	best := s.Max([]reg.VecVirtual{top})
-	VMULSS(c.AsX(), best, best)
+	VMULSS(mem(job, tC), best, best)
 	old := XMM()
 	VMOVSS(Mem{Base: mx, Index: r, Scale: 4}, old)
 	VMAXSS(old, best, best)
 	VMOVSS(best, Mem{Base: mx, Index: r, Scale: 4})
-	m := s.Broadcast(best)
-	var part []reg.VecVirtual
-	for v := range vecs {
-		at := mem(sp, 4*s.L*v)
-		y := s.Vec()
-		if s.Wide {
-			y = z[v]
-		} else {
-			VMOVUPS(at, y)
-		}
-		VFMSUB213PS(m, c, y)
-		e := s.Exp2(y)
-		VMOVUPS(e, at)
-		part = treeAdd(part, e, v)
-	}
-	total := part[0]
 	row := GP64()
 	MOVQ(r, row)
 	SHLQ(Imm(6), row)
@@ -162,6 +144,26 @@ func softmaxTile(s *isa.ISA) {
 	JE(LabelRef("same"))
 	rescale(s, job, acc, row, old, best)
 	Label("same")
+	m := s.Broadcast(Mem{Base: mx, Index: r, Scale: 4})
+	var part []reg.VecVirtual
+	const batch = 4 // vectors whose exponentials are computed side by side
+	for from := 0; from < vecs; from += batch {
+		y := make([]reg.VecVirtual, batch)
+		c := s.Broadcast(mem(job, tC)) // read again: registers are short
+		for i := range y {
+			if s.Wide {
+				y[i] = z[from+i]
+			} else {
+				y[i] = s.Get(mem(sp, 4*s.L*(from+i)), isa.Mask{})
+			}
+			VFMSUB213PS(m, c, y[i])
+		}
+		for i, e := range s.Exp2s(y) {
+			VMOVUPS(e, mem(sp, 4*s.L*(from+i)))
+			part = treeAdd(part, e, from+i)
+		}
+	}
+	total := part[0]
 	VADDPS(mem(row, 0), total, total)
 	VMOVUPS(total, mem(row, 0))
 	ADDQ(I32(4*tile), sp)

@@ -220,15 +220,21 @@ func rmsNormBackward(s *isa.ISA) {
 	s.Ret()
 }
 
-// sigmoid returns 1/(1 + e^-v); v is kept.
-func sigmoid(s *isa.ISA, v reg.VecVirtual) reg.VecVirtual {
-	x := s.Vec()
-	s.Neg(v, x)
-	e := s.Exp(x)
-	VADDPS(s.F(1), e, e)
-	r := s.Vec()
-	VMOVUPS(s.F(1), r)
-	VDIVPS(e, r, r)
+// sigmoids returns 1/(1 + e^-v) of several vectors, which are kept.
+func sigmoids(s *isa.ISA, v ...reg.VecVirtual) []reg.VecVirtual {
+	x := make([]reg.VecVirtual, len(v))
+	for i := range v {
+		x[i] = s.Vec()
+		s.Neg(v[i], x[i])
+	}
+	e := s.Exps(x)
+	r := make([]reg.VecVirtual, len(e))
+	for i := range e {
+		VADDPS(s.F(1), e[i], e[i])
+		r[i] = s.Vec()
+		VMOVUPS(s.F(1), r[i])
+		VDIVPS(e[i], r[i], r[i])
+	}
 	return r
 }
 
@@ -237,11 +243,18 @@ func swiGLU(s *isa.ISA) {
 	dst, gate, up, n := ptr("dst"), ptr("gate"), ptr("up"), count()
 	s.ExpConsts()
 	s.Bits(1 << 31)
-	s.Loop(n, 2, func(m at, u int, k isa.Mask) {
-		v := s.Get(m(gate), k)
-		VMULPS(sigmoid(s, v), v, v)
-		VMULPS(s.Get(m(up), k), v, v)
-		s.Put(v, m(dst), k)
+	s.Batches(n, 3, func(m []at, k isa.Mask) {
+		v := make([]reg.VecVirtual, len(m))
+		for i := range v {
+			v[i] = s.Get(m[i](gate), k)
+		}
+		g := sigmoids(s, v...)
+		for i := range v { // read again: registers are short
+			v[i] = s.Get(m[i](gate), k)
+			VMULPS(g[i], v[i], v[i])
+			VMULPS(s.Get(m[i](up), k), v[i], v[i])
+			s.Put(v[i], m[i](dst), k)
+		}
 	})
 	s.Ret()
 }
@@ -254,7 +267,7 @@ func swiGLUBackward(s *isa.ISA) {
 	s.Bits(1 << 31)
 	s.Loop(n, 2, func(m at, u int, k isa.Mask) {
 		v := s.Get(m(gate), k)
-		sg := sigmoid(s, v)
+		sg := sigmoids(s, v)[0]
 		d := s.Get(m(dy), k)
 		silu, t := s.Vec(), s.Vec()
 		VMULPS(sg, v, silu)

@@ -257,50 +257,80 @@ func (s *ISA) Exp2Consts() {
 
 // Exp2 returns 2^t, with error below 1 ulp, 0 below -127 (AVX2) and infinity
 // from 128. NaN stays NaN. t is destroyed.
-func (s *ISA) Exp2(t reg.VecVirtual) reg.VecVirtual {
+func (s *ISA) Exp2(t reg.VecVirtual) reg.VecVirtual { return s.Exp2s([]reg.VecVirtual{t})[0] }
+
+// Exp2s is Exp2 of several vectors, step by step for all of them: one after the
+// other, their chains would fill the scheduler with operations that wait.
+func (s *ISA) Exp2s(t []reg.VecVirtual) []reg.VecVirtual {
+	n := s.vecs(len(t))
 	if s.Wide {
-		r := s.Vec()
-		VREDUCEPS(U8(1), t, r) // t - floor(t)
-		return s.scale(s.poly(r), t)
+		for i := range t {
+			VREDUCEPS(U8(1), t[i], n[i]) // t - floor(t)
+		}
+		return s.scale(s.poly(n), t)
 	}
 	s.Clamp(t, -127, 128)
-	n := s.Vec()
-	VROUNDPS(U8(1), t, n)
-	VSUBPS(n, t, t)
+	for i := range t {
+		VROUNDPS(U8(1), t[i], n[i])
+	}
+	for i := range t {
+		VSUBPS(n[i], t[i], t[i])
+	}
 	return s.scale(s.poly(t), n)
 }
 
-// Clamp limits t to [lo, hi] and keeps NaN: of two operands MINPS and MAXPS
+// vecs returns n registers of any content.
+func (s *ISA) vecs(n int) []reg.VecVirtual {
+	z := make([]reg.VecVirtual, n)
+	for i := range z {
+		z[i] = s.Vec()
+	}
+	return z
+}
+
+// Clamp limits each t to [lo, hi] and keeps NaN: of two operands MINPS and MAXPS
 // return the second source when either is NaN.
-func (s *ISA) Clamp(t reg.Register, lo, hi float64) {
+func (s *ISA) Clamp(t []reg.VecVirtual, lo, hi float64) {
 	c := s.Vec()
 	VMOVUPS(s.F(lo), c)
-	VMAXPS(t, c, t)
+	for _, t := range t {
+		VMAXPS(t, c, t)
+	}
 	VMOVUPS(s.F(hi), c)
-	VMINPS(t, c, t)
+	for _, t := range t {
+		VMINPS(t, c, t)
+	}
 }
 
 // poly is the polynomial of 2^r by Horner's rule.
-func (s *ISA) poly(r reg.VecVirtual) reg.VecVirtual {
-	p := s.Vec()
-	last := len(exp2Poly) - 1
-	VMOVUPS(s.F(exp2Poly[last]), p)
-	for i := last - 1; i >= 0; i-- {
-		VFMADD213PS(s.F(exp2Poly[i]), r, p)
+func (s *ISA) poly(r []reg.VecVirtual) []reg.VecVirtual {
+	p, last := s.vecs(len(r)), len(exp2Poly)-1
+	for i := range p {
+		VMOVUPS(s.F(exp2Poly[last]), p[i])
 	}
-	VFMADD213PS(s.F(1), r, p)
+	for c := last - 1; c >= -1; c-- {
+		factor := 1.0
+		if c >= 0 {
+			factor = exp2Poly[c]
+		}
+		for i := range p {
+			VFMADD213PS(s.F(factor), r[i], p[i])
+		}
+	}
 	return p
 }
 
 // scale returns p * 2^floor(n); on AVX2 n is a whole number in [-127, 128].
-func (s *ISA) scale(p, n reg.VecVirtual) reg.VecVirtual {
-	if s.Wide {
-		VSCALEFPS(n, p, p)
-		return p
+func (s *ISA) scale(p, n []reg.VecVirtual) []reg.VecVirtual {
+	for i := range p {
+		if s.Wide {
+			VSCALEFPS(n[i], p[i], p[i])
+			continue
+		}
+		VCVTPS2DQ(n[i], n[i])
+		VPSLLD(U8(23), n[i], n[i])
+		VPADDD(n[i], p[i], p[i])
 	}
-	VCVTPS2DQ(n, n)
-	VPSLLD(U8(23), n, n)
-	VPADDD(n, p, p)
 	return p
 }
 
@@ -326,24 +356,41 @@ func (s *ISA) ExpConsts() {
 
 // Exp returns e^x with relative error about 1e-7; NaN stays NaN. x is
 // destroyed.
-func (s *ISA) Exp(x reg.VecVirtual) reg.VecVirtual {
-	n, r, normal := s.Vec(), s.Vec(), s.Vec()
+func (s *ISA) Exp(x reg.VecVirtual) reg.VecVirtual { return s.Exps([]reg.VecVirtual{x})[0] }
+
+// Exps is Exp of several vectors, step by step for all of them, as Exp2s.
+func (s *ISA) Exps(x []reg.VecVirtual) []reg.VecVirtual {
+	n, r, normal := s.vecs(len(x)), s.vecs(len(x)), s.vecs(len(x))
+	for i := range x {
+		if !s.Wide {
+			VCMPPS(U8(5), s.F(expLow), x[i], normal[i]) // not less than
+		}
+	}
 	if s.Wide {
 		s.Clamp(x, -120, 120)
-		VMULPS(s.F(log2e), x, n)
-		VRNDSCALEPS(U8(1), n, n)
 	} else {
-		VCMPPS(U8(5), s.F(expLow), x, normal) // not less than
 		s.Clamp(x, expLow, expHigh)
-		VMULPS(s.F(log2e), x, n)
-		VROUNDPS(U8(1), n, n)
 	}
-	VMOVAPS(x, r)
-	VFMSUB132PS(s.F(log2e), n, r) // x*log2e - n, rounded once
-	VFMADD231PS(s.F(log2eLo), x, r)
+	for i := range x {
+		VMULPS(s.F(log2e), x[i], n[i])
+		if s.Wide {
+			VRNDSCALEPS(U8(1), n[i], n[i])
+		} else {
+			VROUNDPS(U8(1), n[i], n[i])
+		}
+	}
+	for i := range x {
+		VMOVAPS(x[i], r[i])
+		VFMSUB132PS(s.F(log2e), n[i], r[i]) // x*log2e - n, rounded once
+	}
+	for i := range x {
+		VFMADD231PS(s.F(log2eLo), x[i], r[i])
+	}
 	e := s.scale(s.poly(r), n)
-	if !s.Wide {
-		VANDPS(normal, e, e)
+	for i := range e {
+		if !s.Wide {
+			VANDPS(normal[i], e[i], e[i])
+		}
 	}
 	return e
 }
@@ -352,15 +399,26 @@ func (s *ISA) Exp(x reg.VecVirtual) reg.VecVirtual {
 // the number of the copy (0..unroll-1) and the mask of the last, partial
 // vector. n is destroyed.
 func (s *ISA) Loop(n reg.GPVirtual, unroll int, body func(at func(p reg.Register) Mem, copy int, k Mask)) {
+	s.Batches(n, unroll, func(at []func(p reg.Register) Mem, k Mask) {
+		for u := range at {
+			body(at[u], u, k)
+		}
+	})
+}
+
+// Batches is Loop whose body does all copies at once.
+func (s *ISA) Batches(n reg.GPVirtual, unroll int, body func(at []func(p reg.Register) Mem, k Mask)) {
 	loops++
 	label := func(part string) string { return fmt.Sprintf("%s%d", part, loops) }
 	idx, l := GP64(), s.L
 	XORQ(idx, idx)
 	main, single, rest, done := label("main"), label("single"), label("rest"), label("done")
 	step := func(copies int, k Mask) {
-		for u := range copies {
-			body(func(p reg.Register) Mem { return Mem{Base: p, Index: idx, Scale: 1, Disp: 4 * l * u} }, u, k)
+		at := make([]func(p reg.Register) Mem, copies)
+		for u := range at {
+			at[u] = func(p reg.Register) Mem { return Mem{Base: p, Index: idx, Scale: 1, Disp: 4 * l * u} }
 		}
+		body(at, k)
 	}
 	if unroll > 1 {
 		Label(main)
