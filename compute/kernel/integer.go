@@ -50,18 +50,44 @@ func (f IntFormat) form() *intForm {
 // that holds NaN or an infinity makes its row of c NaN. Nothing is allocated
 // once the scratch memory has its size.
 func GemmInt(p *par.Pool, c []float32, ldc int, a Matrix, b *PackedInt, m int) {
-	Matrix{Data: c, Stride: ldc}.check("c", m, b.N)
-	a.check("a", m, b.K)
+	GemmInts(p, a, m, IntProduct{c, ldc, b})
+}
+
+// IntProduct is one of several products of one left side.
+type IntProduct struct {
+	C   []float32
+	LDC int
+	B   *PackedInt
+}
+
+// Alike says whether products with b and o round their left side alike.
+func (b *PackedInt) Alike(o *PackedInt) bool { return b.K == o.K && b.form.wide == o.form.wide }
+
+// GemmInts is GemmInt for several right sides, all Alike: a is rounded once.
+func GemmInts(p *par.Pool, a Matrix, m int, products ...IntProduct) {
 	if a.T {
 		panic("kernel: a transposed left side beside integer weights: its rows are rounded where they lie")
 	}
-	if empty(c, ldc, m, b.N, b.K) {
+	n := 0 // columns of all, where there is something to multiply
+	for _, x := range products {
+		Matrix{Data: x.C, Stride: x.LDC}.check("c", m, x.B.N)
+		a.check("a", m, x.B.K)
+		if !x.B.Alike(products[0].B) {
+			panic("kernel: products of one left side whose right sides round it differently")
+		}
+		if !empty(x.C, x.LDC, m, x.B.N, x.B.K) {
+			n += x.B.N
+		}
+	}
+	if n == 0 {
 		return
 	}
 	g := intPool.Get().(*intGemm)
-	g.run(p, c, ldc, a, b, m)
+	g.run(p, a, m, products)
 	intPool.Put(g)
-	runtime.KeepAlive(b)
+	for _, x := range products {
+		runtime.KeepAlive(x.B)
+	}
 }
 
 // A product with integer weights walks panels of intCols columns, and in them

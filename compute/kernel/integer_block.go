@@ -15,21 +15,28 @@ func newIntGemm(t tier) *intGemm {
 // maxIntRound is the most bytes of rounded activations at a time.
 const maxIntRound = 8 << 20
 
-// run computes the product in rounds whose activations fit the scratch memory.
-func (g *intGemm) run(p *par.Pool, c []float32, ldc int, a Matrix, b *PackedInt, m int) {
-	g.b, g.ldc, g.xs = b, ldc, ceilDiv(b.K, intBlock)*b.form.record()
+// run computes products in rounds whose activations fit the scratch memory.
+func (g *intGemm) run(p *par.Pool, a Matrix, m int, products []IntProduct) {
+	b := products[0].B
+	g.xs = ceilDiv(b.K, intBlock) * b.form.record()
 	step := min(m, max(intGroup, maxIntRound/g.xs))
 	buf := getScratch(step * g.xs / 4)
 	g.x = bytesOf(buf.data)
 	g.each = ceilDiv(2048, b.K)
 	for i := 0; i < m; i += step {
-		g.m, g.a, g.c = min(step, m-i), a.from(i, 0), c[i*ldc:]
+		g.b, g.m, g.a = b, min(step, m-i), a.from(i, 0)
 		p.Run(ceilDiv(g.m, g.each), g.round)
-		multiply := g.multiply
-		if g.many() {
-			multiply = g.spread
+		for _, x := range products {
+			if x.B.N == 0 {
+				continue
+			}
+			g.b, g.c, g.ldc = x.B, x.C[i*x.LDC:], x.LDC
+			multiply := g.multiply
+			if g.many() {
+				multiply = g.spread
+			}
+			p.Run(g.split(p.Size()), multiply)
 		}
-		p.Run(g.split(p.Size()), multiply)
 	}
 	putScratch(buf)
 	*g = intGemm{tier: g.tier, round: g.round, multiply: g.multiply, spread: g.spread} // hold on to no memory

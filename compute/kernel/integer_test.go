@@ -54,7 +54,7 @@ func columnsOf(file []byte, n int) func(j int) []byte {
 
 // intWith is GemmInt on a given tier.
 func intWith(t tier, p *par.Pool, c []float32, ldc int, a Matrix, b *PackedInt, m int) {
-	newIntGemm(t).run(p, c, ldc, a, b, m)
+	newIntGemm(t).run(p, a, m, []IntProduct{{c, ldc, b}})
 }
 
 // plainInt is the contract by its formulas: row i of c, from one row of a.
@@ -285,6 +285,11 @@ func TestIntChecksSizes(t *testing.T) {
 		"kernel: products with integer weights know no format of type id 1":                          func() { mustPack(1, 32, 1, nil) },
 		"kernel: a scale of 0.1 is no float16":                                                       func() { PackInt8([]int8{1}, []float32{0.1}, 1, 1) },
 		"kernel: a transposed left side beside integer weights: its rows are rounded where they lie": func() { GemmInt(nil, make([]float32, 2), 2, Matrix{make([]float32, 32), 1, true}, w, 1) },
+		"kernel: products of one left side whose right sides round it differently": func() {
+			four := mustPack(IntQ4_0, 32, 2, columnsOf(make([]byte, 18*2), 2))
+			c := make([]float32, 2)
+			GemmInts(nil, Matrix{Data: make([]float32, 32), Stride: 32}, 1, IntProduct{c, 2, w}, IntProduct{c, 2, four})
+		},
 	} {
 		func() {
 			defer func() {

@@ -53,6 +53,24 @@ func (p *Pass) LinearAtRest(x *tensor.Tensor, w AtRest) *tensor.Tensor {
 	return y
 }
 
+// LinearsAtRest sets ys to what LinearAtRest returns for each of several matrices,
+// with less work where they round x alike. The pass does not record.
+func (p *Pass) LinearsAtRest(ys []*tensor.Tensor, x *tensor.Tensor, ws []AtRest) {
+	for i, w := range ws {
+		out, in := w.Size()
+		if x.Cols != in {
+			panic(fmt.Sprintf("op: linear of %d inputs got rows of %d", in, x.Cols))
+		}
+		ys[i] = p.raw(x.Rows, out)
+	}
+	if multiplyAll(p, ys, x, ws) {
+		return
+	}
+	for i, w := range ws {
+		w.Multiply(p, ys[i], x)
+	}
+}
+
 // EmbedAtRest is Embed from a table at rest, which is never trained.
 func (p *Pass) EmbedAtRest(table AtRest, ids []int32) *tensor.Tensor {
 	tokens, dim := table.Size()

@@ -51,6 +51,25 @@ func (w *Integers) Row(dst []float32, i int) { w.packed.Column(dst, i) }
 // Blocks writes the blocks of row i, as a file holds them, into dst.
 func (w *Integers) Blocks(dst []byte, i int) { w.packed.Blocks(dst, i) }
 
+// multiplyAll sets ys to x W^T for each of several matrices, as Multiply does, and
+// rounds x once. Where one of them is no Integers, or rounds x in another way, it
+// does nothing and reports false.
+func multiplyAll(p *Pass, ys []*tensor.Tensor, x *tensor.Tensor, ws []AtRest) bool {
+	first, ok := ws[0].(*Integers)
+	all := p.products[:0]
+	for i, w := range ws {
+		w, is := w.(*Integers)
+		if !ok || !is || !w.packed.Alike(first.packed) {
+			return false
+		}
+		all = append(all, kernel.IntProduct{C: ys[i].Data, LDC: w.packed.N, B: w.packed})
+	}
+	kernel.GemmInts(p.Pool, kernel.Matrix{Data: x.Data, Stride: first.packed.K}, x.Rows, all...)
+	clear(all)
+	p.products = all
+	return true
+}
+
 // Multiply sets y = x W^T, x rounded to integers.
 func (w *Integers) Multiply(p *Pass, y, x *tensor.Tensor) {
 	kernel.GemmInt(p.Pool, y.Data, w.packed.N, kernel.Matrix{Data: x.Data, Stride: w.packed.K}, w.packed, x.Rows)

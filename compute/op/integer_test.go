@@ -54,6 +54,32 @@ func TestIntegers(t *testing.T) {
 	}
 }
 
+// TestLinearsAtRest: several products of one input have the bits of each alone,
+// whether they round it alike or not, and with empty batches too.
+func TestLinearsAtRest(t *testing.T) {
+	a, values := eight(64, 45)
+	b, _ := eight(64, 17)
+	data, _ := randomBlocks(t, quant.Q4_0, 64, 9)
+	c, err := NewIntegers(quant.Q4_0, 9, 64, func(i int) []byte { return data[i*36:][:36] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	halves, _ := randomBlocks(t, quant.F16, 64, 5)
+	d := NewHalves(quant.F16, 5, 64, func(i int) []byte { return halves[i*128:][:128] })
+	for _, rows := range []int{0, 1, 7, 40} {
+		x := random(tensor.NewRNG(3), rows, values.Cols)
+		for _, ws := range [][]AtRest{{a}, {a, b}, {a, b, a}, {a, c}, {c, d}, {d, a}} {
+			p, ys := &Pass{}, make([]*tensor.Tensor, len(ws))
+			p.LinearsAtRest(ys, x, ws)
+			for i, w := range ws {
+				if want := p.LinearAtRest(x, w); ys[i].Rows != rows || !sameBits(ys[i].Data, want.Data) {
+					t.Errorf("%d rows, product %d of %d has other bits", rows, i, len(ws))
+				}
+			}
+		}
+	}
+}
+
 func ExampleNewIntegers() {
 	// One row of 32 weights in Q8_0: a scale of 0.5, then 0, 1, 2 ...
 	block := []byte{0, 0x38}

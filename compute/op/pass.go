@@ -52,14 +52,15 @@ type Pass struct {
 	Pool   *par.Pool     // nil: one thread
 	Arena  *tensor.Arena // nil: Go heap
 
-	tape    []func()
-	wide    []Span           // scratch of Narrow: the spans before it
-	blocks  [][]kernel.Block // scratch of Attend: the blocks of each span
-	own     []kernel.Block   // scratch of Attend without a KV
-	jobs    []attnJob        // scratch of Attend
-	panels  rowsJob          // scratch of Rows
-	stripes stripes          // scratch of Stripe
-	groups  []adapted        // scratch of Adapt
+	tape     []func()
+	wide     []Span              // scratch of Narrow: the spans before it
+	blocks   [][]kernel.Block    // scratch of Attend: the blocks of each span
+	own      []kernel.Block      // scratch of Attend without a KV
+	jobs     []attnJob           // scratch of Attend
+	panels   rowsJob             // scratch of Rows
+	products []kernel.IntProduct // scratch of LinearsAtRest
+	stripes  stripes             // scratch of Stripe
+	groups   []adapted           // scratch of Adapt
 }
 
 // New returns a zeroed activation, whose gradient is wanted when the pass

@@ -8,10 +8,11 @@ import (
 )
 
 // A stripe is the rows that a worker carries through several operations. Where
-// those of so many rows take more memory than a cache of a core, nothing is won.
+// they would take more than a core's cache nothing is won, and wide models want
+// to read their weights for more rows at once.
 const (
 	stripeRows  = 32
-	stripeBytes = 1 << 20
+	stripeBytes = 512 << 10
 )
 
 // stripes is some operations in progress, on stripes of the rows of a batch.
@@ -32,11 +33,12 @@ type stripe struct {
 	heads  []tensor.Tensor // of xs
 }
 
-// Stripe runs fn, which sets ys to what operations make of xs, and returns ys:
-// [rows, cols[i]] each. The operations must treat every row on its own, as all but
-// Attend do. ys are valid until the next Stripe. A pass that serves many narrow rows, width values of a row in all,
-// runs fn for some rows at a time, each time on one worker: they stay in its
-// cache, and the threads meet once instead of after every operation.
+// Stripe runs fn, which sets ys to what operations make of xs, and returns ys,
+// [rows, cols[i]] each, valid until the next Stripe; xs may be used up. The
+// operations must treat every row on its own, as all but Attend do. A pass that
+// serves many narrow rows, width values of a row in all, runs fn for some rows at
+// a time, each time on one worker: they stay in its cache, and the threads meet
+// once instead of after every operation.
 func (p *Pass) Stripe(width int, cols []int, fn func(p *Pass, ys, xs []*tensor.Tensor), xs ...*tensor.Tensor) []*tensor.Tensor {
 	s, rows := &p.stripes, xs[0].Rows
 	s.xs, s.ys = append(s.xs[:0], xs...), slices.Grow(s.ys[:0], len(cols))[:len(cols)]

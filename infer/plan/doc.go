@@ -4,7 +4,8 @@
 //	config.json -> Shape: layers, heads, experts, window
 //	  Tensors     every weight by its GGUF name; from them parameters, bytes, FLOPs
 //	  KVBytes     of a request: 2 * layers * kv heads * head width * bytes * positions
-//	  Prefill     2 FLOPs per weight and position, and the causal half of attention
+//	  Prefill     2 FLOPs per weight and position, in the last layer of keys and values
+//	              alone, and the causal half of attention
 //	  Decode      the same for one position; it reads all weights, and the cache
 //	Machine.Floor  max(FLOPs/peak, bytes/bandwidth): the roofline (Williams 2009)
 //	New            all of it as one Report, with what fits into memory

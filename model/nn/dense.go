@@ -51,8 +51,11 @@ func (d *Dense) Apply(p *op.Pass, x *tensor.Tensor) *tensor.Tensor {
 }
 
 // ApplyAll sets ys to what Apply of each matrix returns for the same rows x. Plain
-// matrices in training share their work.
+// matrices in training share their work, and matrices at rest do.
 func ApplyAll(p *op.Pass, ys []*tensor.Tensor, x *tensor.Tensor, ls ...Linear) {
+	if !p.Record && applyAtRest(p, ys, x, ls) {
+		return
+	}
 	if !p.Record || !trained(ls) {
 		for i, l := range ls {
 			ys[i] = l.Apply(p, x)
@@ -71,6 +74,32 @@ func ApplyAll(p *op.Pass, ys []*tensor.Tensor, x *tensor.Tensor, ls ...Linear) {
 			ys[i] = p.Bias(ys[i], bias.Value)
 		}
 	}
+}
+
+// applyAtRest is ApplyAll where all matrices are at rest, adapted or not; else it
+// does nothing and reports false.
+func applyAtRest(p *op.Pass, ys []*tensor.Tensor, x *tensor.Tensor, ls []Linear) bool {
+	var ws [3]op.AtRest
+	if len(ls) > len(ws) {
+		return false
+	}
+	for i, l := range ls {
+		d, ok := Plain(l).(*Dense)
+		if !ok || d.W.AtRest == nil {
+			return false
+		}
+		ws[i] = d.W.AtRest
+	}
+	p.LinearsAtRest(ys, x, ws[:len(ls)])
+	for i, l := range ls {
+		if bias := Plain(l).(*Dense).Bias; bias != nil {
+			ys[i] = p.Bias(ys[i], bias.Value)
+		}
+		if a, ok := l.(*Adapted); ok {
+			ys[i] = p.Adapt(ys[i], x, a.at)
+		}
+	}
+	return true
 }
 
 // trained says whether all are plain matrices under training.
