@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weft/compute/kernel"
 	"weft/compute/op"
@@ -222,7 +223,18 @@ func TestWindowsBeam(t *testing.T) {
 func TestWindowsAdmit(t *testing.T) {
 	m := newWindowed(0, 16)
 	running := 0
-	e := start(t, spy{m, func(p *op.Pass, _ []int32) { running = max(running, len(p.Spans)) }}, Options{Pages: 40, Chunk: 32, NoPrefixCache: true})
+	var e *Engine
+	asked := func() int {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.inside
+	}
+	e = start(t, spy{m, func(p *op.Pass, _ []int32) {
+		for running == 0 && asked() < 3 { // the first pass waits for all
+			time.Sleep(time.Millisecond)
+		}
+		running = max(running, len(p.Spans))
+	}}, Options{Pages: 40, Chunk: 32, NoPrefixCache: true})
 	results := make(chan error, 3)
 	for i := range 3 { // 22 pages each in the end
 		go func() {
