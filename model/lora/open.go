@@ -34,9 +34,10 @@ const (
 const maxConfig = 1 << 20
 
 // Open reads an adapter for a model and packs it for serving; nothing of the
-// folder, or of the GGUF file that dir stands for (At, In), is needed afterwards. Every tensor must have its place in the model, in
-// its shape, and every matrix that target_modules lists its pair. Errors are
-// ErrFormat, ErrUnsupported, ErrBase, and those of the file system.
+// folder, or of the GGUF file that dir stands for (At, In), is needed afterwards.
+// Every tensor must have its place in the model, in its shape, and every matrix
+// that target_modules lists its pair. Errors are ErrFormat, ErrUnsupported,
+// ErrBase, and those of the file system.
 func Open(dir fs.FS, b Base) (*Adapter, error) {
 	a, err := open(dir, b)
 	if err != nil {

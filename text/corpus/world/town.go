@@ -67,14 +67,6 @@ func (p *person) he() string  { return choose(p.she, "she", "he") }
 func (p *person) him() string { return choose(p.she, "her", "him") }
 func (p *person) his() string { return choose(p.she, "her", "his") }
 
-// work is the name of the workplace, with its article: "the Golden Crumb".
-func (p *person) work() string {
-	if p.shop != nil {
-		return p.shop.name
-	}
-	return p.place.name
-}
-
 // shop sells goods at whole coins.
 type shop struct {
 	name   string // with its article, for the middle of a sentence: "the Golden Crumb"

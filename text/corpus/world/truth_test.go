@@ -278,3 +278,11 @@ func entries(line string) map[string]string {
 	}
 	return out
 }
+
+// work is the name of the workplace, with its article: "the Golden Crumb".
+func (p *person) work() string {
+	if p.shop != nil {
+		return p.shop.name
+	}
+	return p.place.name
+}
