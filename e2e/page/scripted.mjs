@@ -13,7 +13,7 @@ await walk("chat", {}, async (page, shot) => {
   await idle(page);
   equal(await said(page), "Answer 1 to: Who sells bread?", "the answer");
   const facts = await last(page).locator(".facts").innerText();
-  check(/prompt \d+ \(\d+ cached\) · output 6 · .*tokens\/s · first after \d+ ms/.test(facts), "the figures of the answer, got " + facts);
+  check(/prompt \d+ \(\d+ cached\) · output 6 · .*tokens\/s · first after [\d,]+ ms/.test(facts), "the figures of the answer, got " + facts);
   check(/#\/chat\/.+/.test(page.url()), "an address of its own for the conversation");
 
   // regenerate, and walk between the versions
